@@ -1,0 +1,103 @@
+# The pipeline's face: a recipe line calls one script; what it does is in the script.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# Bun comes from its npm package into .tools; nothing is installed outside this folder.
+BUN_VERSION := $(shell sed -n 's/.*"bun": "\([0-9.]*\)".*/\1/p' package.json | head -1)
+export PATH := $(CURDIR)/.tools/node_modules/.bin:$(CURDIR)/node_modules/.bin:$(PATH)
+
+# make deploy-prod VERSION=1.4.2 YES=1
+CONFIG ?= deploy.yaml
+FLAGS = --config $(CONFIG) $(if $(CONTEXT),--context $(CONTEXT)) $(if $(YES),--yes)
+RELEASE = $(if $(VERSION),--version $(VERSION)) $(if $(IMAGE),--image $(IMAGE))
+REASON_FLAG = $(if $(REASON),--reason "$$REASON")
+export REASON
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
+	@echo
+	@echo "  deploy-… and rollback-… take VERSION=, IMAGE=, REASON=, CONTEXT=, CONFIG=, YES=1"
+
+.PHONY: install
+install: node_modules/.installed ## Bun and the packages, into this folder
+
+.tools/.bun-$(BUN_VERSION):
+	@command -v npm > /dev/null || { echo "npm is not on PATH. Install Node.js: https://nodejs.org (Debian: apt-get install npm)"; exit 2; }
+	npm install --prefix .tools --no-save --no-audit --no-fund --loglevel=error bun@$(BUN_VERSION)
+	@# Where npm does not run the package's own install step, it is run here.
+	@bun --version > /dev/null 2>&1 || { cd .tools/node_modules/bun && node install.js; }
+	@touch $@
+
+node_modules/.installed: .tools/.bun-$(BUN_VERSION) package.json bun.lock
+	bun install --frozen-lockfile
+	@touch $@
+
+.PHONY: kubectl
+kubectl:
+	@command -v kubectl > /dev/null || { echo "kubectl is not on PATH. Install it: https://kubernetes.io/docs/tasks/tools/"; exit 2; }
+
+.PHONY: demo
+demo: install kubectl ## deploy a real application blue/green on a cluster of its own, and watch it
+	bun examples/rehearsal/demo.ts
+
+.PHONY: sandbox
+sandbox: install ## start the embedded cluster; prints its KUBECONFIG
+	bun sandbox/start.ts
+
+.PHONY: check
+check: install ## formatter, type-aware linter, types
+	oxfmt --check
+	oxlint --type-aware --deny-warnings
+	tsc
+
+.PHONY: test
+test: check kubectl ## everything that needs no cluster but the sandbox
+	bun test --timeout 300000
+
+.PHONY: test-cluster
+test-cluster: install kubectl ## the end-to-end suite on the cluster of KUBECONFIG
+	E2E_CLUSTER=real bun test --timeout 600000 tests/e2e
+
+.PHONY: bench
+bench: install kubectl ## times and ratios, into bench/
+	bun bench/run.ts
+
+.PHONY: format
+format: install ## let the formatter write
+	oxfmt
+
+.PHONY: deploy-dev deploy-staging deploy-prod
+deploy-dev: install ## deploy VERSION to development
+	bun scripts/deploy.ts --env development $(FLAGS) $(RELEASE) $(REASON_FLAG)
+deploy-staging: install ## deploy VERSION to staging
+	bun scripts/deploy.ts --env staging $(FLAGS) $(RELEASE) $(REASON_FLAG)
+deploy-prod: install ## deploy VERSION to production
+	bun scripts/deploy.ts --env production $(FLAGS) $(RELEASE) $(REASON_FLAG)
+
+.PHONY: rollback-dev rollback-staging rollback-prod
+rollback-dev: install ## bring back what was live before (or VERSION)
+	bun scripts/rollback-deployment.ts --env development $(FLAGS) $(if $(VERSION),--to-version $(VERSION)) $(REASON_FLAG)
+rollback-staging: install
+	bun scripts/rollback-deployment.ts --env staging $(FLAGS) $(if $(VERSION),--to-version $(VERSION)) $(REASON_FLAG)
+rollback-prod: install
+	bun scripts/rollback-deployment.ts --env production $(FLAGS) $(if $(VERSION),--to-version $(VERSION)) $(REASON_FLAG)
+
+.PHONY: verify
+verify: install ## check what is live in ENV
+	bun scripts/verify-deployment.ts --env $(ENV) --config $(CONFIG)
+
+.PHONY: status
+status: install ## what is live in ENV, who holds the lock, what a rollback would take
+	bun scripts/deployment-status.ts --env $(ENV) --config $(CONFIG)
+
+.PHONY: history
+history: install ## what was deployed to ENV, by whom, and what users met
+	bun scripts/deployment-history.ts --env $(ENV) --config $(CONFIG)
+
+.PHONY: schema
+schema: install ## write deploy.schema.json, which editors check deploy.yaml with
+	bun scripts/config-schema.ts > deploy.schema.json

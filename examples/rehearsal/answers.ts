@@ -1,0 +1,52 @@
+/** What the scripts answer with `--json`, as far as a rehearsal looks at it. */
+import { z } from 'zod'
+
+const release = z.looseObject({ release: z.string(), version: z.string(), image: z.string() })
+const side = release.extend({ color: z.string() })
+
+const proof = z.looseObject({
+  converged: z.number(),
+  firstNew: z.number().optional(),
+  lastOld: z.number().optional(),
+  lastOldOnNew: z.number().optional(),
+  requests: z.number(),
+  failures: z.number(),
+})
+export type Proof = z.infer<typeof proof>
+
+const record = z.looseObject({
+  id: z.string(),
+  kind: z.string(),
+  outcome: z.string(),
+  from: side.optional(),
+  to: side,
+  reason: z.string().optional(),
+  message: z.string().optional(),
+  drift: z.string().optional(),
+  allowedFailedDigest: z.string().optional(),
+  steps: z.array(z.looseObject({ name: z.string() })),
+  switches: z.array(proof),
+})
+export type Record = z.infer<typeof record>
+
+const status = z.looseObject({
+  live: z.string().optional(),
+  problem: z.string().optional(),
+  workloads: z.array(
+    z.looseObject({
+      color: z.string(),
+      release: release.optional(),
+      ready: z.number(),
+      wanted: z.number(),
+    }),
+  ),
+  lock: z.string().optional(),
+  drift: z.string().optional(),
+  rollback: z.string(),
+  unfinished: z.array(z.string()),
+})
+export type Status = z.infer<typeof status>
+
+export const parseRecord = (text: string): Record => record.parse(JSON.parse(text))
+export const parseHistory = (text: string): Record[] => z.array(record).parse(JSON.parse(text))
+export const parseStatus = (text: string): Status => status.parse(JSON.parse(text))

@@ -1,0 +1,199 @@
+/** One environment of its own to rehearse in: a namespace, an overlay, a deploy.yaml, and the scripts run on them. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { stringify } from 'yaml'
+import type { Cluster } from './cluster.ts'
+import type { Images } from './image.ts'
+import { writeOverlay, type Shape } from './overlay.ts'
+import { freeNodePorts } from './ports.ts'
+import { parseHistory, parseStatus, type Record, type Status } from './answers.ts'
+import { startTraffic, type Traffic } from './traffic.ts'
+import { output, start, type Finished, type Options, type Started } from './program.ts'
+
+export type Script =
+  | 'deploy'
+  | 'rollback-deployment'
+  | 'deployment-status'
+  | 'deployment-history'
+  | 'switch-traffic'
+  | 'verify-deployment'
+
+export type Settings = Readonly<{ [name: string]: unknown }>
+
+export interface Wishes extends Partial<Omit<Shape, 'ports'>> {
+  /** Laid over the settings of deploy.yaml. */
+  settings?: Settings
+  /** Laid over those of its one environment, `production`. */
+  environment?: Settings
+}
+
+export const APP = 'chatbot-platform'
+
+/** Where NodePorts are reached: this machine, or a node that it can route to. */
+const NODE = process.env.NODE_ADDRESS ?? '127.0.0.1'
+
+export class Workspace {
+  readonly cluster: Cluster
+  readonly images: Images
+  readonly namespace: string
+  /** Where users reach the live color, and where the preview is. */
+  readonly url: string
+  readonly previewUrl: string
+  readonly folder: string
+  readonly config: string
+  readonly #shape: Shape
+  readonly #wishes: Wishes
+  #clients = 0
+
+  private constructor(cluster: Cluster, images: Images, ports: readonly number[], wishes: Wishes) {
+    const [live = 0, preview = 0] = ports
+    this.cluster = cluster
+    this.images = images
+    this.folder = mkdtempSync(join(cluster.folder, 'workspace-'))
+    this.namespace = `rehearsal-${live}-${process.pid}`
+    this.config = join(this.folder, 'deploy.yaml')
+    this.url = `http://${NODE}:${live}`
+    this.previewUrl = `http://${NODE}:${preview}`
+    this.#shape = { replicas: 2, migration: false, ...wishes, ports: [live, preview] }
+    this.#wishes = wishes
+  }
+
+  /** Creates the namespace and writes the files; nothing is deployed yet. */
+  static async open(cluster: Cluster, images: Images, wishes: Wishes = {}): Promise<Workspace> {
+    const workspace = new Workspace(cluster, images, await freeNodePorts(cluster, 2), wishes)
+    workspace.overlay()
+    workspace.configure()
+    await output(['kubectl', 'create', 'namespace', workspace.namespace], { env: cluster.env })
+    // Pods of a sandbox are processes of this machine: with a migration they share one file, as they would a database.
+    if (wishes.migration && cluster.kind === 'sandbox') {
+      const database = `--from-literal=url=sqlite:${join(workspace.folder, 'chat.db')}`
+      await workspace.kubectl('create', 'secret', 'generic', `${APP}-database`, database)
+    }
+    return workspace
+  }
+
+  /** Writes the overlay anew, with these changes. */
+  overlay(changes: Partial<Shape> = {}): void {
+    writeOverlay(join(this.folder, 'overlay'), { ...this.#shape, ...changes })
+  }
+
+  /** Writes deploy.yaml anew, with these settings over the ones the workspace was opened with. */
+  configure(settings: Settings = {}, environment: Settings = {}): void {
+    const production = {
+      context: this.cluster.context,
+      namespace: this.namespace,
+      manifests: 'overlay',
+      url: this.url,
+      previewUrl: this.previewUrl,
+      ...this.#wishes.environment,
+      ...environment,
+    }
+    const file = {
+      ...quick,
+      image: this.images.name,
+      ...this.#wishes.settings,
+      ...settings,
+      environments: { production },
+    }
+    writeFileSync(this.config, stringify(file))
+  }
+
+  /** Starts a script, perhaps behind another program; the caller waits for it, or ends it. */
+  start(
+    script: Script,
+    flags: readonly string[],
+    options: Options = {},
+    before: readonly string[] = [],
+  ): Started {
+    const command = [process.execPath, `scripts/${script}.ts`, '--config', this.config, ...flags]
+    return start([...before, ...command], { ...options, env: { ...this.cluster.env, ...options.env } })
+  }
+
+  async run(script: Script, flags: readonly string[] = [], options?: Options): Promise<Finished> {
+    return await this.start(script, ['--env', 'production', ...flags], options).ended
+  }
+
+  async deploy(version: string, ...flags: string[]): Promise<Finished> {
+    return await this.run('deploy', ['--yes', '--version', version, ...flags])
+  }
+
+  async rollback(...flags: string[]): Promise<Finished> {
+    return await this.run('rollback-deployment', ['--yes', ...flags])
+  }
+
+  async status(): Promise<Status> {
+    return parseStatus(succeeded(await this.run('deployment-status', ['--json'])))
+  }
+
+  /** Newest first. */
+  async history(): Promise<Record[]> {
+    return parseHistory(succeeded(await this.run('deployment-history', ['--json', '--limit', '1000'])))
+  }
+
+  /** Users, until they are stopped. */
+  async traffic(rate?: number, connections?: number): Promise<Traffic> {
+    const file = join(this.folder, `traffic-${++this.#clients}.ndjson`)
+    return await startTraffic(this.url, file, rate, connections)
+  }
+
+  /** What the live Service selects. */
+  async selector(): Promise<{ app?: string; color?: string }> {
+    return JSON.parse(await this.kubectl('get', 'service', APP, '-o', 'jsonpath={.spec.selector}'))
+  }
+
+  /** Whatever these scripts could have changed, as it is now. */
+  async resourceVersions(): Promise<string> {
+    const kinds = 'services,deployments,configmaps,leases,horizontalpodautoscalers,jobs'
+    const line = '{.kind} {.metadata.name} {.metadata.resourceVersion}'
+    return await this.kubectl('get', kinds, '-o', `jsonpath={range .items[*]}${line}{"\\n"}{end}`)
+  }
+
+  /** Standard output of kubectl in this namespace, as an administrator. @throws Error with what it said */
+  async kubectl(...args: string[]): Promise<string> {
+    return await output(['kubectl', '-n', this.namespace, ...args], { env: this.cluster.env })
+  }
+
+  /** Applies manifests as somebody with a file would. */
+  async apply(manifests: object | string, ...flags: string[]): Promise<string> {
+    const input = typeof manifests === 'string' ? manifests : JSON.stringify(manifests)
+    const command = ['kubectl', '-n', this.namespace, 'apply', ...flags, '-f', '-']
+    return await output(command, { env: this.cluster.env, input })
+  }
+
+  /** Deletes the namespace, without waiting for it, and the files. */
+  async close(): Promise<void> {
+    await this.cluster.kubectl('delete', 'namespace', this.namespace, '--wait=false', '--ignore-not-found')
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+}
+
+export const WITNESS: Settings = {
+  path: '/version',
+  color: 'color',
+  rate: 40,
+  connections: 6,
+  before: '500ms',
+  after: '1s',
+  timeout: '20s',
+}
+
+/** Short times: what is waited for is watched, not slept for. */
+const quick: Settings = {
+  app: APP,
+  smoke: [
+    { name: 'the process is alive', path: '/health', expect: { json: { status: 'ok' } } },
+    { name: 'the database answers', path: '/ready', expect: { status: 200 } },
+    { name: 'the page is served', path: '/', expect: { text: '<title>' } },
+    { name: 'conversations are protected', path: '/api/conversations', expect: { status: 401 } },
+  ],
+  witness: WITNESS,
+  drain: '500ms',
+  lock: '15s',
+  timeouts: { rollout: '2m', ready: '8s', schedule: '3s', endpoints: '30s', migration: '60s' },
+}
+
+/** @throws Error with what the script said */
+export function succeeded({ code, stdout, stderr }: Finished): string {
+  if (code === 0) return stdout
+  throw new Error(`exit ${code}:\n${stderr}`)
+}

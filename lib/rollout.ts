@@ -1,0 +1,230 @@
+/**
+ * Waiting until a color may get traffic, and saying why not: a release that cannot become ready is called
+ * broken as soon as the cluster knows it, with its own events and logs, never "timed out".
+ */
+import { names, obstacles, observe, type Color, type ColorState, type Observed, type Place } from './color.ts'
+import { waitUntil, seconds } from './clock.ts'
+import { DeployError, Exit } from './errors.ts'
+import { events, FIELD_MANAGER, logs, patch, restart, scale } from './kubectl.ts'
+import { autoscaler, isReady, type ContainerStatus, type Pod } from './objects.ts'
+import type { AutoscalerBounds } from './record.ts'
+import type { World } from './world.ts'
+
+/** Something that waiting will not mend. */
+export interface Breakdown {
+  /** The object to look at, as `kind/name`. */
+  object: string
+  what: string
+  /** The container whose logs tell more. */
+  container?: string
+  /** Its logs are those of the run before. */
+  previous?: boolean
+  /** How often it exited, where that is what is wrong. */
+  exits?: number
+}
+
+/** Since when, on our clock, a pod has been in a state that may still change by itself. */
+export type Since = Map<string, number>
+
+/**
+ * Waits until a color holds S1 with at least so many pods.
+ * @throws DeployError (1) when the release is broken; (70) when it has not started in time
+ */
+export async function waitReady(world: World, color: Place, atLeast: number): Promise<Observed> {
+  const { environment, clock, kubectl, log, signal } = world
+  const since: Since = new Map()
+  return await waitUntil(
+    async () => {
+      const observed = await observe(environment.app, kubectl)
+      const state = observed.colors[color]
+      const broken = breakdown(state, { since, now: clock.now(), ...environment.timeouts })
+      if (broken) throw await explained(world, color, broken)
+      const missing = obstacles(state, atLeast)
+      return missing.length === 0 ? { done: observed } : missing.join('; ')
+    },
+    {
+      clock,
+      signal,
+      within: environment.timeouts.rollout,
+      every: 400,
+      what: `${color} was not ready`,
+      progress: (state) => log.progress(state),
+    },
+  )
+}
+
+/**
+ * What happens to the color that traffic has left. Recycling replaces its pods one after the other, so that
+ * clients whose connections are still pinned to them come back to the live color, while it stays warm.
+ */
+export async function retire(world: World, color: Color): Promise<void> {
+  const { environment, kubectl, log } = world
+  const deployment = names(environment.app).deployment(color)
+  switch (environment.afterSwitch) {
+    case 'keep':
+      return
+    case 'scale-down':
+      log.step(`Scale ${color} down`)
+      await kubectl.write(scale(deployment, 0))
+      return await waitGone(world, color)
+    case 'recycle': {
+      log.step(`Recycle ${color}: clients that kept a connection to it come over`)
+      const { colors } = await observe(environment.app, kubectl)
+      await kubectl.write(restart(deployment))
+      await waitReady(world, color, Math.max(1, colors[color].deployment?.spec.replicas ?? 1))
+      return await waitGone(world, color)
+    }
+  }
+}
+
+/** Pods that are on their way out still serve the connections they have. */
+async function waitGone(world: World, color: Color): Promise<void> {
+  const { environment, clock, signal, kubectl, log } = world
+  const look = async (): Promise<{ done: undefined } | string> => {
+    const { pods } = await observe(environment.app, kubectl)
+    const leaving = pods.filter(
+      ({ metadata }) => metadata.labels.color === color && metadata.deletionTimestamp,
+    )
+    return leaving.length === 0 ? { done: undefined } : `${leaving.length} pods of ${color} are finishing`
+  }
+  const progress = (state: string) => log.progress(state)
+  const within = environment.timeouts.rollout
+  await waitUntil(look, {
+    clock,
+    signal,
+    within,
+    every: 400,
+    progress,
+    what: `Old pods of ${color} did not end`,
+  })
+}
+
+/** Gives an autoscaler the bounds back that the manifests declare. */
+export async function restoreBounds(
+  world: World,
+  observed: Observed,
+  declared: AutoscalerBounds | undefined,
+): Promise<void> {
+  if (!declared) return
+  const { name, minReplicas, maxReplicas } = declared
+  const current = Object.values(observed.colors).find(
+    ({ autoscaler }) => autoscaler?.metadata.name === name,
+  )?.autoscaler
+  if (!current || (current.spec.minReplicas === minReplicas && current.spec.maxReplicas === maxReplicas))
+    return
+  const operations = [
+    { op: 'add', path: '/spec/minReplicas', value: minReplicas },
+    { op: 'add', path: '/spec/maxReplicas', value: maxReplicas },
+  ] as const
+  await world.kubectl
+    .unstoppable()
+    .change(
+      patch('horizontalpodautoscaler', name, operations, `--field-manager=${FIELD_MANAGER}`),
+      autoscaler,
+    )
+}
+
+/** Reasons for which a kubelet goes on trying although only a person can help; krane's list. */
+const HOPELESS = [
+  'ImagePullBackOff',
+  'InvalidImageName',
+  'ErrImageNeverPull',
+  'CreateContainerConfigError',
+  'CreateContainerError',
+  'RunContainerError',
+  'CrashLoopBackOff',
+]
+
+const NOT_THERE = /not found|manifest unknown|unauthorized|denied|no such host|does not exist/i
+
+/** What makes further waiting pointless, if anything. Pure but for `since`, which remembers first sightings. */
+export function breakdown(
+  state: ColorState,
+  when: { since: Since; now: number; ready: number; schedule: number },
+): Breakdown | undefined {
+  const { deployment, own } = state
+  const object = `deployment/${deployment?.metadata.name}`
+  for (const { type, status, reason, message } of deployment?.status.conditions ?? []) {
+    if (type === 'ReplicaFailure' && status === 'True')
+      return { object, what: `pods cannot be created: ${message}` }
+    if (type === 'Progressing' && reason === 'ProgressDeadlineExceeded') return { object, what: message }
+  }
+  for (const pod of own) {
+    const found = podBreakdown(pod, when)
+    if (found) return found
+  }
+  return undefined
+}
+
+/** What is wrong with one pod, if waiting will not mend it. */
+export function podBreakdown(
+  pod: Pod,
+  when: { since: Since; now: number; ready: number; schedule: number },
+): Breakdown | undefined {
+  const object = `pod/${pod.metadata.name}`
+  const lasting = (what: string, ms: number): boolean => {
+    const first = when.since.get(`${object} ${what}`) ?? when.now
+    when.since.set(`${object} ${what}`, first)
+    return when.now - first >= ms
+  }
+  const unschedulable = pod.status.conditions.find(
+    ({ type, reason }) => type === 'PodScheduled' && reason === 'Unschedulable',
+  )
+  if (unschedulable && lasting('unschedulable', when.schedule))
+    return { object, what: `unschedulable: ${unschedulable.message}` }
+
+  for (const container of [...pod.status.initContainerStatuses, ...pod.status.containerStatuses]) {
+    const found = containerBreakdown(object, container)
+    if (found) return found
+  }
+  const running = pod.status.containerStatuses.find(({ state, ready }) => state.running && !ready)
+  if (running && !isReady(pod) && lasting(`running ${running.restartCount}`, when.ready)) {
+    return { object, container: running.name, what: `runs, but was not ready within ${seconds(when.ready)}` }
+  }
+  return undefined
+}
+
+/**
+ * A container that has exited twice is broken. Newer kubelets say `Error` for minutes before they say
+ * `CrashLoopBackOff`, so the exits are judged and not the word.
+ */
+function containerBreakdown(
+  object: string,
+  { name, state, lastState, restartCount, ready }: ContainerStatus,
+): Breakdown | undefined {
+  if (ready) return undefined // it exited once upon a time, and works now
+  const about = { object, container: name }
+  const ended = state.terminated ?? lastState.terminated
+  const exits = restartCount + (state.terminated && state.terminated.exitCode !== 0 ? 1 : 0)
+  if (exits >= 2 && ended) {
+    const previous = state.terminated === undefined
+    return {
+      ...about,
+      previous,
+      exits,
+      what: `exited ${exits} times, last with code ${ended.exitCode} (${ended.reason || 'Error'})`,
+    }
+  }
+  const { reason = '', message = '' } = state.waiting ?? {}
+  if (/sync (configmap|secret) cache/.test(message)) return undefined // the kubelet has only just started
+  const absent = reason === 'ErrImagePull' && NOT_THERE.test(message)
+  if (!absent && !HOPELESS.includes(reason)) return undefined
+  return { ...about, previous: reason === 'CrashLoopBackOff', what: `${reason}: ${message}` }
+}
+
+/** Shows the guilty object's events and last log lines, and makes the error of it. */
+export async function explained(
+  { kubectl, log }: World,
+  who: string,
+  broken: Breakdown,
+): Promise<DeployError> {
+  const { object, what, container, previous } = broken
+  const name = object.slice(object.indexOf('/') + 1)
+  const happened = await kubectl.ask(events(name))
+  if (happened.stdout.trim()) log.block(`events of ${object}`, happened.stdout)
+  if (container) {
+    const { stdout } = await kubectl.ask(logs(name, container, ...(previous ? ['--previous'] : [])))
+    log.block(`last log lines of ${object}, container ${container}`, stdout.trim() || '(it logged nothing)')
+  }
+  return new DeployError(`${who} is broken: ${object}: ${what}`, Exit.failed)
+}

@@ -1,0 +1,90 @@
+#!/usr/bin/env bun
+/**
+ * Deploys a version into an environment: blue/green, or rolling where deploy.yaml says so.
+ * Changes: the idle color's objects, the shared objects, the preview, and, once all gates have passed, the live
+ * Service. Never touches the live color's workload. Undo: scripts/rollback-deployment.ts.
+ */
+import { common, confirm, data, main, realWorld, text } from '../lib/cli.ts'
+import { run } from '../lib/deployment.ts'
+import { DeployError, Exit } from '../lib/errors.ts'
+import { newId } from '../lib/record.ts'
+import { resolveDigest } from '../lib/registry.ts'
+import { gatesOf } from '../verify/gates.ts'
+
+const usage = `Usage: bun scripts/deploy.ts --env NAME (--version TAG | --image REF) [flags]
+
+  --env NAME       environment in deploy.yaml
+  --version TAG    tag of the image that deploy.yaml names
+  --image REF      any image, by tag or digest
+  --reason TEXT    why; goes into the history
+  --dry-run        show the plan and stop
+  --yes            do not ask (needed where there is no terminal)
+  --clean          scale the new color down again if the deployment fails
+  --allow-failed-digest REASON
+                   deploy a digest that was rolled back automatically
+  --context NAME   the kube context; it must be the environment's
+  --config FILE    default deploy.yaml
+  --json           the record on standard output
+  --verbose        the whole difference, not only the lines that change
+
+Exit: 0 done, 1 failed (traffic did not move), 2 usage or configuration,
+3 rolled back, 4 needs a person, 5 locked, 6 refused, 70 timed out,
+130 interrupted (traffic did not move)
+`
+
+const options = {
+  ...common,
+  version: { type: 'string' },
+  image: { type: 'string' },
+  reason: { type: 'string' },
+  'dry-run': { type: 'boolean' },
+  yes: { type: 'boolean' },
+  clean: { type: 'boolean' },
+  'allow-failed-digest': { type: 'string' },
+} as const
+
+if (import.meta.main) {
+  await main(usage, options, async (script) => {
+    const { flags, log } = script
+    const { world, shell } = realWorld(script)
+    const { environment } = world
+    const version = text(flags, 'version')
+    const named = text(flags, 'image') ?? (version && `${environment.image}:${version}`)
+    if (!named) throw new DeployError('--version or --image is required', Exit.usage)
+    const reason = text(flags, 'reason')
+    const allowFailedDigest = text(flags, 'allow-failed-digest')
+
+    log.print(
+      log.style.bold(
+        `${environment.app} → ${environment.name} (${environment.namespace}, ${environment.context})`,
+      ),
+    )
+    const image = await resolveDigest(named, shell)
+    const request = {
+      id: newId(Date.now()),
+      image,
+      version: version ?? versionOf(named),
+      clean: flags.clean === true,
+      reason,
+      allowFailedDigest,
+    }
+    const record = await run(world, shell, request, gatesOf(environment), {
+      context: text(flags, 'context'),
+      verbose: flags.verbose === true,
+      proceed: async () => flags['dry-run'] !== true && (await confirm(script, 'Deploy?')),
+    })
+    if (!record) return log.print('Nothing was changed.')
+    log.print(
+      log.style.green(
+        `${record.to.version} is live in ${environment.name} (${record.to.color}). Record ${record.id}`,
+      ),
+    )
+    if (flags.json) data(record)
+  })
+}
+
+/** What people call an image that was named without `--version`: its tag, or the start of its digest. */
+export function versionOf(reference: string): string {
+  const [name = '', digest] = reference.split('@')
+  return /:([^:/]+)$/.exec(name)?.[1] ?? digest?.slice('sha256:'.length, 'sha256:'.length + 12) ?? 'latest'
+}

@@ -1,0 +1,50 @@
+#!/usr/bin/env bun
+/**
+ * Says what is live, what is idle, who holds the lock, whether somebody changed traffic by hand, and what a
+ * rollback would take. Changes nothing, unless --repair: then it finishes or undoes what an interrupted run left.
+ */
+import { checkContext } from '../lib/access.ts'
+import { common, data, main, realWorld, text } from '../lib/cli.ts'
+import { observe } from '../lib/color.ts'
+import { newId, unfinished } from '../lib/record.ts'
+import { repairAlone } from '../lib/switch-alone.ts'
+import { statusLines, statusOf } from '../lib/status.ts'
+import { gatesOf } from '../verify/gates.ts'
+
+const usage = `Usage: bun scripts/deployment-status.ts --env NAME [--repair] [flags]
+
+  --env NAME       environment in deploy.yaml
+  --repair         finish or undo what an interrupted run left behind
+  --context NAME   the kube context; with --repair it must be the environment's
+  --config FILE    default deploy.yaml
+  --json           the status on standard output
+
+Exit: 0 the status is known, 1 it is not, 2 usage or configuration,
+4 needs a person, 5 locked (--repair)
+`
+
+const options = { ...common, repair: { type: 'boolean' } } as const
+
+if (import.meta.main) {
+  await main(usage, options, async (script) => {
+    const { flags, log } = script
+    const { world } = realWorld(script)
+    const { environment, kubectl } = world
+    if (flags.repair) {
+      await checkContext(environment, text(flags, 'context'), kubectl)
+      await repairAlone(world, newId(Date.now()), gatesOf(environment))
+    }
+    const [observed, past] = await Promise.all([
+      observe(environment.app, kubectl),
+      unfinished(environment.app, kubectl),
+    ])
+    const status = statusOf(environment, observed, past)
+    log.print(
+      log.style.bold(
+        `${environment.app} in ${environment.name} (${environment.namespace}, ${environment.context})`,
+      ),
+    )
+    for (const line of statusLines(status, observed)) log.info(line)
+    if (flags.json) data(status)
+  })
+}

@@ -1,0 +1,117 @@
+#!/usr/bin/env bun
+/**
+ * Brings back what was live before: one read, one patch, when it is still warm in the other color.
+ * Changes: the live Service's selector; where pods are missing or the release is no longer there, the idle
+ * color. Takes the lock from a running deployment. Undo: the same command with --to-version.
+ */
+import { checkContext } from '../lib/access.ts'
+import { common, confirm, data, main, realWorld, text, type Run } from '../lib/cli.ts'
+import { drift, observe } from '../lib/color.ts'
+import type { Shell } from '../lib/command.ts'
+import { DeployError } from '../lib/errors.ts'
+import { run, stateLine } from '../lib/deployment.ts'
+import { newId, type DeploymentRecord } from '../lib/record.ts'
+import { chooseTarget, findKept, previousRolling, rollBack } from '../lib/rollback.ts'
+import type { World } from '../lib/world.ts'
+import { gatesOf } from '../verify/gates.ts'
+
+const usage = `Usage: bun scripts/rollback-deployment.ts --env NAME [flags]
+
+  --env NAME          environment in deploy.yaml
+  --to-version TAG    any version whose record is kept; default: the one before
+  --reason TEXT       why; goes into the history
+  --dry-run           say what would be done and stop
+  --yes               do not ask (needed where there is no terminal)
+  --context NAME      the kube context; it must be the environment's
+  --config FILE       default deploy.yaml
+  --json              the record on standard output
+  --verbose           the whole difference, where the release must be started
+
+Exit: 0 done, 1 failed (traffic did not move), 2 usage or configuration,
+4 traffic moved but is not proven, or needs a person, 6 refused, 70 timed out
+`
+
+const options = {
+  ...common,
+  'to-version': { type: 'string' },
+  reason: { type: 'string' },
+  'dry-run': { type: 'boolean' },
+  yes: { type: 'boolean' },
+} as const
+
+if (import.meta.main) {
+  await main(usage, options, async (script) => {
+    const { flags, log } = script
+    const { world, shell } = realWorld(script)
+    const { environment } = world
+    const record =
+      environment.strategy === 'rolling'
+        ? await redeploy(script, world, shell)
+        : await back(script, world, shell)
+    if (!record) return log.print('Nothing was changed.')
+    const took = Date.parse(record.finishedAt ?? record.startedAt) - Date.parse(record.startedAt)
+    log.print(
+      log.style.green(
+        `${record.to.version} is live in ${environment.name} (${record.to.color}) after ${took} ms. Record ${record.id}`,
+      ),
+    )
+    if (flags.json) data(record)
+  })
+}
+
+/** Blue/green: to the other color, if it holds what is wanted. */
+async function back(script: Run, world: World, shell: Shell): Promise<DeploymentRecord | undefined> {
+  const { flags, log } = script
+  const { environment, kubectl } = world
+  const context = checkContext(environment, text(flags, 'context'), kubectl)
+  const reading = observe(environment.app, kubectl)
+  await Promise.allSettled([context, reading])
+  await context
+  const observed = await reading
+  const target = chooseTarget(environment.app, observed, text(flags, 'to-version'))
+  if (target.kind === 'search' || target.kind === 'redeploy')
+    return await redeploy(script, world, shell, target)
+  const found = drift(environment.app, observed)
+  if (found) log.warn(found)
+  log.info(`live     ${stateLine(observed.colors[target.from])}`)
+  log.info(`back to  ${stateLine(observed.colors[target.to])}`)
+  if (target.kind === 'scale') log.info(`first    pods are started in ${target.to}: ${target.missing}`)
+  if (flags['dry-run'] || !(await confirm(script, 'Roll back?'))) return undefined
+  // Nobody knows how long the question stood there.
+  const fresh = flags.yes ? observed : await observe(environment.app, kubectl)
+  const chosen = flags.yes ? target : chooseTarget(environment.app, fresh, text(flags, 'to-version'))
+  if (chosen.kind !== target.kind || chosen.to !== target.to) {
+    throw new DeployError('What is live or idle has changed meanwhile: look, and run it again')
+  }
+  const request = { id: newId(Date.now()), reason: text(flags, 'reason') }
+  return await rollBack(world, request, fresh, chosen, gatesOf(environment))
+}
+
+/** The release is painted again from the manifests that its record kept, and takes the way of a deployment. */
+async function redeploy(
+  script: Run,
+  world: World,
+  shell: Shell,
+  wanted?: { version: string } | { release: { release: string } },
+): Promise<DeploymentRecord | undefined> {
+  const { flags, log } = script
+  const kept = wanted
+    ? await findKept(world, wanted)
+    : await previousRolling(world, text(flags, 'to-version'))
+  const reason = text(flags, 'reason')
+  const { version, image } = kept.entry.to
+  log.info(`${version} must be started again from its record ${kept.entry.id}`)
+  const request = {
+    id: newId(Date.now()),
+    version,
+    image,
+    kept: kept.manifests,
+    seize: true,
+    reason,
+  }
+  return await run(world, shell, request, gatesOf(world.environment), {
+    context: text(flags, 'context'),
+    verbose: flags.verbose === true,
+    proceed: async () => flags['dry-run'] !== true && (await confirm(script, 'Roll back?')),
+  })
+}

@@ -1,0 +1,53 @@
+#!/usr/bin/env bun
+/**
+ * The switch alone: moves traffic to a color that is ready, proves it, verifies it, or goes back.
+ * Changes: the live Service's selector. Never touches a workload. Undo: the same with the other color.
+ */
+import { checkAccess, checkContext, needs } from '../lib/access.ts'
+import { common, confirm, data, main, realWorld, text } from '../lib/cli.ts'
+import { colors } from '../lib/color.ts'
+import { DeployError, Exit } from '../lib/errors.ts'
+import { newId } from '../lib/record.ts'
+import { switchAlone } from '../lib/switch-alone.ts'
+import { gatesOf } from '../verify/gates.ts'
+
+const usage = `Usage: bun scripts/switch-traffic.ts --env NAME --to blue|green [flags]
+
+  --env NAME       environment in deploy.yaml
+  --to COLOR       blue or green
+  --reason TEXT    why; goes into the history
+  --yes            do not ask (needed where there is no terminal)
+  --context NAME   the kube context; it must be the environment's
+  --config FILE    default deploy.yaml
+  --json           the record on standard output
+
+Exit: 0 done, 1 failed (traffic did not move), 2 usage or configuration,
+3 switched back, 4 needs a person, 5 locked
+`
+
+const options = {
+  ...common,
+  to: { type: 'string' },
+  reason: { type: 'string' },
+  yes: { type: 'boolean' },
+} as const
+
+if (import.meta.main) {
+  await main(usage, options, async (script) => {
+    const { flags, log } = script
+    const { world } = realWorld(script)
+    const { environment, kubectl } = world
+    const to = colors.find((color) => color === text(flags, 'to'))
+    if (!to) throw new DeployError('--to is blue or green', Exit.usage)
+    if (environment.strategy === 'rolling')
+      throw new DeployError(`${environment.name} has no colors`, Exit.usage)
+    await checkContext(environment, text(flags, 'context'), kubectl)
+    await checkAccess(kubectl, needs.rollback)
+    if (!(await confirm(script, `Move users of ${environment.name} to ${to}?`)))
+      return log.print('Nothing was changed.')
+    const reason = text(flags, 'reason')
+    const record = await switchAlone(world, { id: newId(Date.now()), to, reason }, gatesOf(environment))
+    log.print(log.style.green(`Users of ${environment.name} are on ${to}. Record ${record.id}`))
+    if (flags.json) data(record)
+  })
+}

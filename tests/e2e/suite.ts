@@ -1,0 +1,75 @@
+/** What the end-to-end tests share: one cluster for a file, so many tests at a time, and how a run is judged. */
+import { afterAll, beforeAll, expect, test } from 'bun:test'
+import type { Finished } from '../../examples/rehearsal/program.ts'
+import { startRehearsal, type Rehearsal } from '../../examples/rehearsal/rehearsal.ts'
+import { failures, type Sample } from '../../examples/rehearsal/traffic.ts'
+
+/** Far above what anything here takes: a test that hangs is to fail, a slow machine is not. */
+const LIMIT = 900_000
+
+/** How many tests of a file run at the same time; more only wait for each other on two cores. */
+const AT_ONCE = 3
+
+/** Starts a cluster for the tests of a file, and stops it after them. */
+export function rehearsal(): () => Rehearsal {
+  let running: Rehearsal | undefined
+  beforeAll(async () => {
+    running = await startRehearsal()
+  }, LIMIT)
+  afterAll(async () => {
+    await running?.close()
+  }, LIMIT)
+  return () => {
+    if (!running) throw new Error('the cluster has not started')
+    return running
+  }
+}
+
+/** Whether the suite runs on a real cluster. */
+export const REAL = process.env.E2E_CLUSTER === 'real'
+
+let free = AT_ONCE
+const waiting: (() => void)[] = []
+
+/** A test that runs beside others, as soon as there is room. */
+export function safely(name: string, body: () => Promise<void>): void {
+  test.concurrent(
+    name,
+    async () => {
+      if (free > 0) free--
+      else await new Promise<void>((resolve) => waiting.push(resolve))
+      try {
+        await body()
+      } finally {
+        const next = waiting.shift()
+        if (next) next()
+        else free++
+      }
+    },
+    LIMIT,
+  )
+}
+
+/** The exit code that is meant, or all that the run said. And never a stack trace. */
+export function exits(result: Finished, code: number): Finished {
+  if (result.code !== code)
+    throw new Error(`exit ${result.code}, not ${code}, and it said:\n${result.stderr}`)
+  expect(result.stderr).not.toContain('This is a bug of the scripts')
+  expect(result.stderr).not.toMatch(/^\s+at .+:\d+:\d+\)?$/m)
+  return result
+}
+
+/** Users noticed nothing. */
+export function unharmed(samples: readonly Sample[], atLeast = 1): void {
+  expect(failures(samples)).toEqual([])
+  expect(samples.length).toBeGreaterThanOrEqual(atLeast)
+}
+
+/** Versions that answered users. */
+export const versions = (samples: readonly Sample[]): string[] => [
+  ...new Set(samples.flatMap(({ version }) => version ?? [])),
+]
+
+/** Samples of requests that were sent after a moment. */
+export const since = (samples: readonly Sample[], moment: number): Sample[] =>
+  samples.filter(({ at }) => at > moment)

@@ -1,0 +1,148 @@
+/** The rules of the house that no linter knows: who may import whom, what no file may name, how long a script is. */
+import { describe, expect, test } from 'bun:test'
+import { readFileSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import { loadEnvironment } from '../lib/config.ts'
+
+const root = join(import.meta.dir, '..')
+
+/** What git would track: everything that is not ignored. */
+const files = Bun.spawnSync(['git', 'ls-files', '--cached', '--others', '--exclude-standard'], { cwd: root })
+  .stdout.toString()
+  .trim()
+  .split('\n')
+  .filter((file) => !file.startsWith('bun.lock'))
+
+/** Its text; Bun's transpiler takes no first line for the shell. */
+const read = (file: string): string => readFileSync(join(root, file), 'utf8').replace(/^#!.*/, '')
+const exists = new Map(files.map((file) => [file, Bun.file(join(root, file)).size > 0]))
+const sources = files.filter((file) => file.endsWith('.ts') && exists.get(file))
+
+interface Import {
+  from: string
+  /** A file of the repository, or the name of a package. */
+  to: string
+}
+
+const transpiler = new Bun.Transpiler({ loader: 'ts' })
+
+/** Imports as the runtime sees them, and those of types, which it does not. */
+function imports(file: string): Import[] {
+  const text = read(file)
+  const types = [...text.matchAll(/^(?:import|export) type [^'"]*from '([^']+)'/gm)].map(
+    ([, path = '']) => path,
+  )
+  const inline = [...text.matchAll(/\btype [^'"{}]*\} from '([^']+)'/g)].map(([, path = '']) => path)
+  const paths = [...transpiler.scanImports(text).map(({ path }) => path), ...types, ...inline]
+  return paths.map((path) => ({
+    from: file,
+    to: path.startsWith('.') ? normalize(join(dirname(file), path)) : path,
+  }))
+}
+
+const all = sources.flatMap(imports)
+const folder = (path: string): string => path.split('/')[0] ?? ''
+const rooms = ['scripts', 'verify', 'lib', 'sandbox', 'examples', 'tests', 'bench']
+
+describe('imports run one way', () => {
+  test('there are imports to look at', () => {
+    expect(all.some(({ from, to }) => from === 'scripts/deploy.ts' && to === 'lib/cli.ts')).toBe(true)
+    expect(all.some(({ from, to }) => from === 'lib/world.ts' && to === 'lib/lock.ts')).toBe(true)
+  })
+
+  test.each([
+    ['lib', ['lib']],
+    ['verify', ['verify', 'lib']],
+    ['scripts', ['scripts', 'verify', 'lib']],
+    ['sandbox', ['sandbox']],
+  ])('%s imports from %j alone', (room, allowed) => {
+    const wrong = all.filter(
+      ({ from, to }) => folder(from) === room && rooms.includes(folder(to)) && !allowed.includes(folder(to)),
+    )
+    expect(wrong).toEqual([])
+  })
+
+  test('each example stands alone; a rehearsal of it may start the sandbox', () => {
+    const wrong = all.filter(
+      ({ from, to }) =>
+        folder(from) === 'examples' &&
+        rooms.includes(folder(to)) &&
+        folder(to) !== 'examples' &&
+        !(from.startsWith('examples/rehearsal/') && folder(to) === 'sandbox'),
+    )
+    expect(wrong).toEqual([])
+  })
+
+  test('and inside lib they run down', () => {
+    const floors = [
+      ['lib/deployment.ts', 'lib/status.ts', 'lib/switch-alone.ts'],
+      ['lib/blue-green.ts', 'lib/rollback.ts', 'lib/rolling.ts'],
+      ['lib/traffic.ts'],
+      ['lib/manifests.ts', 'lib/rollout.ts', 'lib/record.ts', 'lib/lock.ts', 'lib/color.ts'],
+      ['lib/kubectl.ts'],
+      ['lib/command.ts', 'lib/config.ts', 'lib/clock.ts'],
+      ['lib/errors.ts', 'lib/json.ts'],
+    ]
+    const floorOf = (file: string): number => floors.findIndex((floor) => floor.includes(file))
+    const wrong = all.filter(
+      ({ from, to }) =>
+        floorOf(from) >= 0 && floorOf(to) >= 0 && floorOf(to) < floorOf(from) && !isTypeOnly(from, to),
+    )
+    expect(wrong).toEqual([])
+  })
+
+  test('every file that is imported is there', () => {
+    const missing = all.filter(
+      ({ to }) => rooms.includes(folder(to)) && to.endsWith('.ts') && !exists.has(to),
+    )
+    expect(missing).toEqual([])
+  })
+})
+
+/** Types cost nothing at run time and decide nothing. */
+function isTypeOnly(from: string, to: string): boolean {
+  const run = transpiler.scanImports(read(from)).map(({ path }) => normalize(join(dirname(from), path)))
+  return !run.includes(to)
+}
+
+test('undici is imported where it is itself: under Bun the bare name is a stub', () => {
+  expect(all.filter(({ to }) => to === 'undici')).toEqual([])
+})
+
+test('no file names a package registry', () => {
+  const hosts = ['npmjs', 'yarnpkg', 'jsr', 'pypi'].map((name) => `${name}\\.(org|com|io)`).join('|')
+  const registry = new RegExp(`registry\\.(${hosts})|deb\\.debian\\.org|proxy\\.golang\\.org`)
+  const texts = files.filter((file) => exists.get(file) && file !== 'tests/house.test.ts')
+  expect(texts.filter((file) => registry.test(read(file)))).toEqual([])
+})
+
+test('no file holds a private key', () => {
+  const marks = ['-----BEGIN', 'PRIVATE KEY-----']
+  const holding = files.filter((file) => exists.get(file) && marks.every((mark) => read(file).includes(mark)))
+  expect(holding.filter((file) => file !== 'tests/house.test.ts')).toEqual([])
+})
+
+test('scripts are short: a wish, which is told and not enforced up to half as much again', () => {
+  const lengths = sources
+    .filter((file) => folder(file) === 'scripts')
+    .map((file) => [file, read(file).split('\n').length] as const)
+  for (const [file, length] of lengths.filter(([, length]) => length > 80))
+    console.warn(`${file} has ${length} lines`)
+  expect(lengths.filter(([, length]) => length > 120)).toEqual([])
+})
+
+test.each(['development', 'staging', 'production'])('deploy.yaml says all there is to say of %s', (name) => {
+  const environment = loadEnvironment(join(root, 'deploy.yaml'), name, {})
+  expect(environment).toMatchObject({ name, app: 'chatbot-platform', context: name })
+  expect(environment.smoke.length).toBeGreaterThan(0)
+  expect(exists.has(`k8s/overlays/${name}/kustomization.yaml`)).toBe(true)
+  expect(environment.manifests).toBe(join(root, 'k8s/overlays', name))
+})
+
+test('no two environments share a place', () => {
+  const places = ['development', 'staging', 'production'].map((name) => {
+    const { context, namespace, url } = loadEnvironment(join(root, 'deploy.yaml'), name, {})
+    return [`${context}/${namespace}`, url]
+  })
+  expect(new Set(places.flat()).size).toBe(6)
+})

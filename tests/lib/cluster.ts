@@ -1,0 +1,279 @@
+/**
+ * A cluster as the scripts see it through kubectl: it answers the commands that they use from objects held here,
+ * and keeps what it was asked. Deployments get their pods at once, in the state that the test chooses.
+ */
+import { readFileSync } from 'node:fs'
+import { applyPatch, type Operation } from 'rfc6902'
+import type { Command, Output, RunOptions, Shell } from '../../lib/command.ts'
+import type { Manifest } from '../../lib/objects.ts'
+import { APP, ready, type Stored } from './objects.ts'
+
+const WRITES = ['create', 'replace', 'patch', 'apply', 'delete', 'rollout', 'scale']
+
+const KINDS: Record<string, string> = {
+  services: 'Service',
+  deployments: 'Deployment',
+  replicasets: 'ReplicaSet',
+  pods: 'Pod',
+  horizontalpodautoscalers: 'HorizontalPodAutoscaler',
+  leases: 'Lease',
+  configmaps: 'ConfigMap',
+  endpointslices: 'EndpointSlice',
+  resourcequotas: 'ResourceQuota',
+}
+
+const said = (stdout: string): Output => ({ stdout, stderr: '', exitCode: 0 })
+export const refused = (stderr: string): Output => ({ stdout: '', stderr, exitCode: 1 })
+export const UNREACHABLE = refused(
+  'Unable to connect to the server: dial tcp 127.0.0.1:6443: connect: refused',
+)
+
+const recordLine = ({ metadata: { name, labels } }: Stored): string =>
+  `${name} ${labels?.['deploy-scripts/outcome'] ?? ''}\n`
+
+export class Cluster implements Shell {
+  readonly objects = new Map<string, Stored>()
+  /** What was written, as `patch service chat`; later writes of records, whose moment is not fixed, left out. */
+  readonly writes: string[] = []
+  /** Every command line. */
+  readonly asked: string[] = []
+  /** Commands that were printed before they ran. */
+  readonly printed: string[] = []
+  /** Answers in the cluster's place, or does something first. */
+  intercept: (
+    line: string,
+    write: string | undefined,
+    args: readonly string[],
+  ) => Output | undefined | Promise<Output | undefined> = () => undefined
+  /** The status that new pods get. */
+  podStatus: (pod: string) => Record<string, unknown> = ready
+  #version = 0
+
+  async read(command: Command, options: RunOptions = {}): Promise<Output> {
+    const args = command.slice(1).filter((arg) => !/^--(context|namespace|request-timeout)=/.test(arg))
+    const [verb = ''] = args
+    const line = args.join(' ')
+    const name = WRITES.includes(verb) ? nameOfWrite(args, options.input) : undefined
+    this.asked.push(line)
+    const instead = await this.intercept(line, name, args)
+    if (instead) return instead
+    const answer = this.#answer(verb, args.slice(1), options.input ?? '')
+    if (name && !name.startsWith('patch configmap') && answer.exitCode === 0) this.writes.push(name)
+    return answer
+  }
+
+  async write(command: Command, options: RunOptions = {}): Promise<Output> {
+    this.printed.push(command.join(' '))
+    return await this.read(command, options)
+  }
+
+  start(): never {
+    throw new Error('nothing is started here')
+  }
+
+  /** As the real kubectl renders it. */
+  kustomize(line: string): Output {
+    const { stdout, stderr, exitCode } = Bun.spawnSync(['kubectl', ...line.split(' ')])
+    return { stdout: stdout.toString(), stderr: stderr.toString(), exitCode }
+  }
+
+  /** The one object, for a test to look at or to change. */
+  object(kind: string, name: string): Stored {
+    const found = this.objects.get(`${kind}/${name}`)
+    if (!found) throw new Error(`the cluster holds no ${kind}/${name}`)
+    return found
+  }
+
+  all(kind: string): Stored[] {
+    return [...this.objects.values()].filter((object) => object.kind === kind)
+  }
+
+  selector(name = APP): unknown {
+    return this.object('Service', name).spec?.selector
+  }
+
+  records(): { id: string; kind: string; outcome: string; message?: string; reason?: string }[] {
+    return this.all('ConfigMap').map(({ data }) => JSON.parse(data?.record ?? 'null'))
+  }
+
+  /** Stores an object as the server would; a Deployment's pods follow. */
+  put(given: Stored | Manifest): Stored {
+    const object = given as Stored
+    const id = `${object.kind}/${object.metadata.name}`
+    const before = this.objects.get(id)
+    const { resourceVersion: _, ...metadata } = object.metadata
+    const stored = structuredClone({
+      ...before,
+      ...object,
+      metadata: {
+        ...before?.metadata,
+        ...metadata,
+        ...((before?.metadata.annotations ?? metadata.annotations) && {
+          annotations: { ...before?.metadata.annotations, ...metadata.annotations },
+        }),
+        uid: before?.metadata.uid ?? `uid-${++this.#version}`,
+        resourceVersion: String(++this.#version),
+        generation: (before?.metadata.generation ?? 0) + 1,
+      },
+      ...((before?.spec ?? object.spec) && { spec: { ...before?.spec, ...object.spec } }),
+    })
+    this.objects.set(id, stored)
+    if (stored.kind === 'Deployment') this.#rollOut(stored)
+    return stored
+  }
+
+  #rollOut({ metadata, spec, ...deployment }: Stored): void {
+    const { name, uid = '', generation = 1, labels = {} } = metadata
+    for (const pod of this.all('Pod')) {
+      if (pod.metadata.name.startsWith(`${name}.`)) this.objects.delete(`Pod/${pod.metadata.name}`)
+    }
+    const replicas = Number(spec?.replicas ?? 1)
+    const owner = { kind: 'Deployment', name, uid, controller: true }
+    const set = this.put({
+      apiVersion: 'apps/v1',
+      kind: 'ReplicaSet',
+      metadata: { name: `${name}-${generation}`, labels, ownerReferences: [owner] },
+    })
+    const by = { kind: 'ReplicaSet', name: set.metadata.name, uid: set.metadata.uid ?? '', controller: true }
+    for (let i = 0; i < replicas; i++) {
+      const pod = `${name}.${generation}.${i}`
+      const about = { name: pod, labels, ownerReferences: [by] }
+      this.put({ apiVersion: 'v1', kind: 'Pod', metadata: about, status: this.podStatus(pod) })
+    }
+    const status = { observedGeneration: generation, replicas, updatedReplicas: replicas }
+    this.objects.set(`Deployment/${name}`, { ...deployment, metadata, ...(spec && { spec }), status })
+  }
+
+  #answer(verb: string, args: string[], input: string): Output {
+    switch (verb) {
+      case 'get':
+        return this.#get(args)
+      case 'create':
+      case 'replace':
+        return this.#store(verb, JSON.parse(input))
+      case 'apply':
+        return this.#apply(args, JSON.parse(input))
+      case 'patch':
+        return this.#patch(args)
+      case 'scale':
+      case 'rollout':
+        return this.#resize(args)
+      case 'delete':
+        for (const name of args.slice(1)) this.objects.delete(`${kindOf(args[0])}/${name}`)
+        return said('')
+      case 'config':
+        return said('test\n')
+      default:
+        return said('')
+    }
+  }
+
+  #get(args: string[]): Output {
+    const [what = ''] = args
+    if (what === 'events') return said('')
+    const selector = args.find((arg) => arg.startsWith('--selector='))?.slice('--selector='.length)
+    if (what.includes('/')) {
+      const wanted = args.filter((arg) => arg.includes('/'))
+      const found = wanted.flatMap((id) => this.objects.get(this.#id(id)) ?? [])
+      return said(wanted.length === 1 ? (found[0] ? JSON.stringify(found[0]) : '') : listOf(found))
+    }
+    if (what === 'endpointslices') return said(listOf([this.#slice(selector?.split('=')[1] ?? '')]))
+    const kinds = what.split(',').map((kind) => KINDS[kind])
+    const found = [...this.objects.values()].filter(
+      (object) => kinds.includes(object.kind) && matches(object, selector),
+    )
+    if (!args.some((arg) => arg.startsWith('jsonpath='))) return said(listOf(found))
+    return said(found.map(recordLine).join(''))
+  }
+
+  #id(named: string): string {
+    const [kind, name] = named.split('/')
+    return `${kindOf(kind)}/${name}`
+  }
+
+  /** The endpoints that kube-controller-manager would make of a Service's selector. */
+  #slice(name: string): Stored & { endpoints: unknown[] } {
+    const selector = Object.entries(this.objects.get(`Service/${name}`)?.spec?.selector ?? {})
+    const behind = this.all('Pod').filter(
+      ({ metadata }) =>
+        selector.length > 0 && selector.every(([label, value]) => metadata.labels?.[label] === value),
+    )
+    const endpoints = behind.map(({ metadata, status }) => ({
+      conditions: { ready: JSON.stringify(status).includes('"Ready","status":"True"') },
+      targetRef: { kind: 'Pod', name: metadata.name, uid: metadata.uid },
+    }))
+    return { apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice', metadata: { name }, endpoints }
+  }
+
+  #store(verb: string, object: Stored & { items?: Stored[] }): Output {
+    if (object.items) {
+      const reviews = object.items.map((item) => ({ ...item, metadata: {}, status: { allowed: true } }))
+      return said(reviews.map((review) => JSON.stringify(review, undefined, 4)).join('\n'))
+    }
+    const { kind, metadata } = object
+    const before = this.objects.get(`${kind}/${metadata.name}`)
+    if (verb === 'create' && before)
+      return refused(`Error from server (AlreadyExists): ${kind} "${metadata.name}" already exists`)
+    if (verb === 'replace' && before?.metadata.resourceVersion !== metadata.resourceVersion)
+      return refused(`Error from server (Conflict): the object has been modified`)
+    return said(JSON.stringify(this.put(object)))
+  }
+
+  #apply(args: string[], { items }: { items: Stored[] }): Output {
+    if (args.includes('--dry-run=server')) return said('')
+    for (const item of items) this.put(item)
+    return said('')
+  }
+
+  #patch(args: string[]): Output {
+    const [kind, name = ''] = args
+    const id = `${kindOf(kind)}/${name}`
+    const before = this.objects.get(id)
+    if (!before) return refused(`Error from server (NotFound): ${kind} "${name}" not found`)
+    const file = args.find((arg) => arg.startsWith('--patch-file='))?.slice('--patch-file='.length)
+    const draft = structuredClone(before)
+    const text = file ? readFileSync(file, 'utf8') : args[args.indexOf('-p') + 1]
+    const operations = JSON.parse(text ?? '[]') as Operation[]
+    if (applyPatch(draft, operations).some((error) => error !== null))
+      return refused('The request is invalid: the server rejected our request due to an error in our request')
+    this.objects.set(id, draft)
+    draft.metadata.resourceVersion = String(++this.#version)
+    return said(JSON.stringify(draft))
+  }
+
+  #resize(args: string[]): Output {
+    const name = args.find((arg) => arg.startsWith('deployment/'))?.slice('deployment/'.length) ?? ''
+    const replicas = args.find((arg) => arg.startsWith('--replicas='))?.slice('--replicas='.length)
+    const found = this.objects.get(`Deployment/${name}`)
+    if (!found) return refused(`Error from server (NotFound): deployments.apps "${name}" not found`)
+    this.put({ ...found, ...(replicas && { spec: { replicas: Number(replicas) } }) })
+    return said('')
+  }
+}
+
+const listOf = (items: readonly object[]): string => JSON.stringify({ kind: 'List', items })
+
+const kindOf = (name = ''): string => KINDS[`${name}s`] ?? (name === 'job' ? 'Job' : name)
+
+function matches({ metadata: { labels = {} } }: Stored, selector = ''): boolean {
+  const terms = selector.match(/[^,(]+(\([^)]*\))?/g) ?? []
+  return terms.every((term) => {
+    const among = /^(\S+) in \((.*)\)$/.exec(term)
+    if (among) return among[2]?.split(',').includes(labels[among[1] ?? ''] ?? '')
+    const [label = '', value] = term.split('=')
+    return labels[label] === value
+  })
+}
+
+/** `patch service chat`, `apply Deployment/chat-green`, `create Lease chat-deploy`. */
+function nameOfWrite(args: readonly string[], input = ''): string | undefined {
+  const [verb = ''] = args
+  if (args.includes('--dry-run=server')) return undefined
+  const words = args.filter((arg) => !arg.startsWith('-'))
+  if (verb === 'patch' || verb === 'delete' || verb === 'rollout') return words.slice(0, 3).join(' ')
+  if (verb === 'scale') return `${words.slice(0, 2).join(' ')} ${args.at(-1)?.replace('--replicas=', '')}`
+  const { kind, metadata, items } = JSON.parse(input) as Stored & { items?: Stored[] }
+  if (!items) return kind === 'ConfigMap' ? 'create record' : `${verb} ${kind} ${metadata.name}`
+  if (verb === 'create') return undefined
+  return `apply ${items.map((item) => `${item.kind}/${item.metadata.name}`).join(' ')}`
+}

@@ -1,0 +1,44 @@
+import { describe, expect, test } from 'bun:test'
+import { reached } from '../../lib/reach.ts'
+import { failure, FakeClock, rehearse } from './world.ts'
+
+const answers = (...colors: (string | undefined)[]) => {
+  let asked = 0
+  const server = Bun.serve({
+    hostname: '127.0.0.1',
+    port: 0,
+    fetch: () => {
+      const color = colors[Math.min(asked++, colors.length - 1)]
+      return color === undefined ? new Response('broken', { status: 500 }) : Response.json({ color })
+    },
+  })
+  return { url: server.url.href, asked: () => asked, [Symbol.dispose]: () => void server.stop(true) }
+}
+
+describe('an address', () => {
+  test.each([
+    ['that leads to the color is reached at once', ['green'], 1],
+    ['that still leads to the other color is asked again', ['blue', 'blue', 'green'], 3],
+    ['that answers without a color is for the gates to judge', [undefined, 'green'], 1],
+  ])('%s', async (_, colors, times) => {
+    await using rehearsal = rehearse()
+    using server = answers(...colors)
+    await reached(rehearsal.world, server.url, 'green')
+    expect(server.asked()).toBe(times)
+  })
+
+  test('where nobody listens is given up after ten seconds', async () => {
+    await using rehearsal = rehearse()
+    const clock = new FakeClock()
+    await reached({ ...rehearsal.world, clock }, 'http://127.0.0.1:9', 'green')
+    expect(clock.slept.reduce((sum, ms) => sum + ms, 0)).toBe(10_000)
+  })
+
+  test('is not waited for once the run is interrupted', async () => {
+    await using rehearsal = rehearse()
+    using server = answers('blue')
+    const stop = AbortSignal.abort(new Error('interrupted'))
+    const failed = await failure(reached({ ...rehearsal.world, signal: stop }, server.url, 'green'))
+    expect(failed.message).toBe('Error: interrupted')
+  })
+})

@@ -1,0 +1,80 @@
+/** Every script is run: what it prints for --help, and what it does with flags that are wrong. */
+import { describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+
+// The machine may be busy with other things.
+setDefaultTimeout(60_000)
+
+const root = join(import.meta.dir, '../..')
+const scripts = readdirSync(join(root, 'scripts')).filter((name) => name.endsWith('.ts'))
+const withEnvironment = scripts.filter((name) => name !== 'config-schema.ts')
+
+/** Runs a script with no program but Bun within reach, so that nothing can be touched. */
+async function run(name: string, ...args: string[]) {
+  const child = Bun.spawn([process.execPath, join('scripts', name), ...args], {
+    cwd: root,
+    env: { PATH: '/nowhere' },
+    stdin: 'ignore',
+    stdout: 'pipe',
+    stderr: 'pipe',
+  })
+  const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited])
+  return { out, err, code }
+}
+
+test('there are scripts', () => expect(scripts).toContain('deploy.ts'))
+
+describe.each(scripts)('%s', (name) => {
+  test('--help fits a screen', async () => {
+    const { out, err, code } = await run(name, '--help')
+    expect([err, code]).toEqual(['', 0])
+    const lines = out.trimEnd().split('\n')
+    expect(lines[0]).toStartWith(`Usage: bun scripts/${name}`)
+    expect(lines.length).toBeLessThanOrEqual(24)
+    expect(lines.filter((line) => line.length > 80)).toEqual([])
+  })
+
+  test('an unknown flag is wrong usage', async () => {
+    const { out, err, code } = await run(name, '--no-such-flag')
+    expect(err).toStartWith(`✗ Unknown option '--no-such-flag'. Usage: bun scripts/${name}`)
+    expect([out, code]).toEqual(['', 2])
+  })
+})
+
+describe.each(withEnvironment)('%s', (name) => {
+  test('no default points at an environment (S8)', async () => {
+    const { err, code } = await run(name, ...(name === 'switch-traffic.ts' ? ['--to', 'green'] : []))
+    expect(err).toContain('--env is required: development, staging, production')
+    expect(code).toBe(2)
+  })
+})
+
+describe('what is wrong is said before anything is asked', () => {
+  test.each([
+    ['deploy.ts', ['--env', 'staging'], '--version or --image is required'],
+    ['deploy.ts', ['--env', 'staging', '--image', '$(id)'], '"$(id)" is not an image reference'],
+    ['deployment-history.ts', ['--env', 'staging', '--limit', 'x'], '--limit is a number from 1'],
+    ['switch-traffic.ts', ['--env', 'staging', '--to', 'red'], '--to is blue or green'],
+    ['switch-traffic.ts', ['--env', 'development', '--to', 'blue'], 'development has no colors'],
+    [
+      'verify-deployment.ts',
+      ['--env', 'staging', '--url', 'chat'],
+      '--url "chat" is not an http:// or https:// address',
+    ],
+    ['rollback-deployment.ts', ['--env', 'staging'], 'kubectl is not on PATH'],
+  ])('%s %j', async (name, args, message) => {
+    const { out, err, code } = await run(name, ...args)
+    expect(err).toContain(message)
+    expect([out, code]).toEqual(['', 2])
+  })
+})
+
+test('the schema of deploy.yaml is JSON that knows its settings', async () => {
+  const { out, code } = await run('config-schema.ts')
+  expect(JSON.parse(out)).toMatchObject({
+    type: 'object',
+    required: expect.arrayContaining(['app', 'image', 'environments']),
+  })
+  expect(code).toBe(0)
+})

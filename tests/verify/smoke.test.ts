@@ -1,0 +1,234 @@
+import { describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { loadEnvironment, type SmokeCheck } from '../../lib/config.ts'
+import { gatesOf } from '../../verify/gates.ts'
+import { mismatch, smoke } from '../../verify/smoke.ts'
+import { selfSigned } from './certificate.ts'
+import { answer, rawServer, type Treat } from '../lib/servers.ts'
+
+// The machine may be busy with other things.
+setDefaultTimeout(60_000)
+
+type Expect = SmokeCheck['expect']
+const WITHIN = 2000
+const check = (expected: Partial<Expect> = {}, more: Partial<SmokeCheck> = {}): SmokeCheck => ({
+  name: 'health',
+  method: 'GET',
+  path: '/health?a=b',
+  headers: {},
+  expect: { status: 200, within: WITHIN, ...expected },
+  ...more,
+})
+
+const { witness } = loadEnvironment(`${import.meta.dir}/../lib/deploy.yaml`, 'test', {})
+const unnamed = { ...witness, color: undefined }
+const never = new AbortController().signal
+const ask = (url: string, checks: SmokeCheck[], color?: string) =>
+  smoke(checks, color ? witness : unnamed)({ url, verification: 'v-1', ...(color && { color }) }, never)
+
+/** The one result of one check against a server that treats it so. */
+async function judged(treat: Treat, expected: Partial<Expect> = {}, more: Partial<SmokeCheck> = {}) {
+  await using server = await rawServer(treat)
+  const [result, ...others] = await ask(server.url, [check(expected, more)])
+  expect(others).toEqual([])
+  return { ...result, server: { ...server } }
+}
+
+const says =
+  (status: number, body: string, ...headers: string[]): Treat =>
+  (socket) =>
+    void socket.write(answer(status, body, ...headers))
+
+describe('mismatch', () => {
+  const json = (value: NonNullable<Expect['json']>): Partial<Expect> => ({ json: value })
+  test.each<[string, Partial<Expect>, number, string, string | undefined]>([
+    ['the status is enough', {}, 200, 'whatever', undefined],
+    ['another status', {}, 503, 'down\n for  now', 'status 503: down for now'],
+    ['another good status', {}, 204, '', 'status 204: an empty answer'],
+    ['an expected refusal', { status: 401 }, 401, '', undefined],
+    ['the text is there', { text: '<title>' }, 200, '<html><title>', undefined],
+    ['the text is not there', { text: '<title>' }, 200, '<html>', 'no such text in <html>'],
+    ['the text is looked for in vain', { text: '<title>' }, 200, '', 'no such text in an empty answer'],
+    ['the values are there', json({ status: 'ok' }), 200, '{"status":"ok","more":1}', undefined],
+    ['another value', json({ status: 'ok' }), 200, '{"status":"OK"}', '{"status":"OK"}'],
+    ['another type', json({ n: 1 }), 200, '{"n":"1"}', '{"n":"1"}'],
+    ['a value is missing', json({ status: 'ok' }), 200, '{}', '{}'],
+    ['null is not missing', json({ a: null }), 200, '{}', '{}'],
+    ['null is null', json({ a: null }), 200, '{"a":null}', undefined],
+    ['an object is not missing', json({ build: {} }), 200, '{}', '{}'],
+    ['an object is no list', json({ a: {} }), 200, '{"a":[]}', '{"a":[]}'],
+    ['an object is no text', json({}), 200, '"ok"', '"ok"'],
+    ['deep values', json({ a: { b: [1, { c: true }] } }), 200, '{"a":{"b":[1,{"c":true,"d":0}]}}', undefined],
+    ['a longer list', json([1]), 200, '[1,2]', '[1,2]'],
+    ['a shorter list', json([1, 2]), 200, '[1]', '[1]'],
+    ['names with dots are names', json({ 'a.b': 1 }), 200, '{"a.b":1}', undefined],
+    ['names with dots are no paths', json({ 'a.b': 1 }), 200, '{"a":{"b":1}}', '{"a":{"b":1}}'],
+    ['what every object inherits is not there', json({ constructor: {} }), 200, '{}', '{}'],
+    [
+      'HTML instead of JSON',
+      json({ status: 'ok' }),
+      200,
+      '<html>login</html>',
+      'not JSON: <html>login</html>',
+    ],
+    ['nothing instead of JSON', json({ status: 'ok' }), 200, '', 'not JSON: an empty answer'],
+    ['a long answer is told by its beginning', {}, 500, 'x'.repeat(500), `status 500: ${'x'.repeat(160)}…`],
+  ])('%s', (_, expected, status, text, seen) => {
+    expect(mismatch(check(expected).expect, status, text)).toBe(seen)
+  })
+})
+
+/** A body of 1 GiB, which says how much of it was asked for. */
+function gibibyte(): { body: ReadableStream; sent: () => number } {
+  let sent = 0
+  const pull = (controller: ReadableStreamDefaultController): void => {
+    sent += 65_536
+    if (sent < 2 ** 30) controller.enqueue(new Uint8Array(65_536).fill(120))
+    else controller.close()
+  }
+  return { body: new ReadableStream({ pull }), sent: () => sent }
+}
+
+describe('a check', () => {
+  test('passes, and says what was expected and seen', async () => {
+    const { server, ...result } = await judged(says(200, '{"status":"ok"}'), { json: { status: 'ok' } })
+    expect(result).toEqual({
+      gate: 'smoke',
+      name: 'health',
+      verdict: 'passed',
+      ms: expect.any(Number),
+      expected: 'GET /health?a=b: status 200, {"status":"ok"}, within 2 s',
+      seen: 'status 200',
+    })
+    expect(server.seen[0]).toBe('GET /health?a=b HTTP/1.1')
+  })
+
+  test('marks its requests, and sends what is declared', async () => {
+    const { server } = await judged(
+      says(200, ''),
+      {},
+      { method: 'POST', body: 'x', headers: { 'X-Own': 'yes', 'user-agent': 'mine' } },
+    )
+    const lines = server.seen.map((line) => line.toLowerCase())
+    for (const line of [
+      'post /health?a=b http/1.1',
+      'x-deploy-verification: v-1',
+      'x-own: yes',
+      'user-agent: mine',
+    ])
+      expect(lines).toContain(line)
+  })
+
+  test.each<[string, Treat, RegExp]>([
+    ['a redirect, which is not followed', says(302, '', 'location: /login'), /^status 302/],
+    ['an error', says(500, 'no'), /^status 500: no$/],
+    ['an answer that never comes', () => {}, /^no whole answer within 300 ms$/],
+    [
+      'an answer that never ends',
+      (socket) => void socket.write('HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nha'),
+      /^no whole answer within 300 ms$/,
+    ],
+    ['a drop every now and then', (socket) => drip(socket), /^no whole answer within 300 ms$/],
+    ['a reset', (socket) => socket.resetAndDestroy(), /./],
+    ['a closed connection', (socket) => socket.destroy(), /./],
+    ['no HTTP', (socket) => void socket.end('SSH-2.0-OpenSSH\r\n'), /./],
+    ['a body that does not unpack', says(200, 'not gzip', 'content-encoding: gzip'), /./],
+  ])('fails, in its time: %s', async (_, treat, seen) => {
+    const { verdict, seen: saw, ms } = await judged(treat, { within: 300 })
+    expect(verdict).toBe('failed')
+    expect(saw).toMatch(seen)
+    expect(ms).toBeLessThan(5000)
+  })
+
+  test('fails for a body of 1 GiB, without reading it all', async () => {
+    const { body, sent } = gibibyte()
+    const server = Bun.serve({
+      hostname: '127.0.0.1',
+      port: 0,
+      fetch: () => new Response(body),
+    })
+    const [result] = await ask(`http://127.0.0.1:${server.port}`, [check({ within: 20_000 })])
+    await server.stop(true)
+    expect(result).toMatchObject({ verdict: 'failed', seen: 'an answer of more than 1000000 bytes' })
+    expect(sent()).toBeLessThan(2 ** 28)
+  })
+
+  test('fails where nobody listens', async () => {
+    const server = await rawServer(() => {})
+    await server[Symbol.asyncDispose]()
+    expect(await ask(server.url, [check()])).toMatchObject([{ verdict: 'failed' }])
+  })
+
+  test('fails for a name that is none', async () => {
+    expect(await ask('http://no-such-host.invalid', [check()])).toMatchObject([{ verdict: 'failed' }])
+  })
+
+  test('fails for a certificate that nobody vouches for', async () => {
+    const tls = await selfSigned()
+    const server = Bun.serve({
+      hostname: '127.0.0.1',
+      port: 0,
+      tls,
+      fetch: () => new Response('ok'),
+    })
+    const [result] = await ask(`https://127.0.0.1:${server.port}`, [check()])
+    await server.stop(true)
+    expect(result).toMatchObject({ verdict: 'failed' })
+    expect(result?.seen).toMatch(/certificate/i)
+  })
+
+  test('an interrupt is no verdict', async () => {
+    await using server = await rawServer(() => stop.abort(new Error('SIGINT')))
+    const stop = new AbortController()
+    const target = { url: server.url, verification: 'v' }
+    expect(smoke([check()], unnamed)(target, stop.signal)).rejects.toThrow('SIGINT')
+  })
+})
+
+/** Slower than any deadline, but never silent. */
+function drip(socket: Parameters<Treat>[0]): void {
+  socket.write('HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n')
+  const timer = setInterval(() => socket.write('x'), 20)
+  socket.on('close', () => clearInterval(timer))
+}
+
+describe('the gate', () => {
+  test('runs the checks in order, each on a connection of its own, and goes on after a failure', async () => {
+    await using server = await rawServer(
+      (socket, request) => void socket.write(answer(request.includes('/b') ? 500 : 200, '')),
+    )
+    const checks = ['/a', '/b', '/c'].map((path) => check({}, { name: path, path }))
+    const results = await ask(server.url, checks)
+    expect(results.map(({ name, verdict }) => `${name} ${verdict}`)).toEqual([
+      '/a passed',
+      '/b failed',
+      '/c passed',
+    ])
+    expect(server.connections).toBe(3)
+  })
+
+  test.each([
+    ['green', 'passed'],
+    ['blue', 'failed'],
+  ])('where the application names its color, the expected one must answer: %s', async (color, verdict) => {
+    await using server = await rawServer(says(200, '{"color":"green"}'))
+    expect(await ask(server.url, [], color)).toMatchObject([{ name: `${color} answers`, verdict }])
+    expect(server.seen[0]).toBe('GET /version HTTP/1.1')
+  })
+
+  test('without checks there are no results, which is no pass', async () => {
+    expect(await ask('http://127.0.0.1:9', [])).toEqual([])
+  })
+
+  test('both gates of an environment run its checks', async () => {
+    await using server = await rawServer(says(200, '{"color":"green"}'))
+    const environment = {
+      ...loadEnvironment(`${import.meta.dir}/../lib/deploy.yaml`, 'test', {}),
+      smoke: [check()],
+    }
+    const gates = gatesOf(environment)
+    const target = { url: server.url, verification: 'v', color: 'green' }
+    for (const gate of [gates.preview, gates.live]) {
+      expect((await gate(target, never)).map(({ verdict }) => verdict)).toEqual(['passed', 'passed'])
+    }
+  })
+})

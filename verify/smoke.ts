@@ -1,0 +1,112 @@
+/**
+ * Smoke checks: requests that `deploy.yaml` declares, with what must come back. One after the other, each on
+ * a connection of its own, so that none is answered by a color that an old connection is pinned to.
+ */
+import type { CheckResult, Gate, Target } from '../lib/check.ts'
+import type { SmokeCheck, WitnessSettings } from '../lib/config.ts'
+import { seconds } from '../lib/clock.ts'
+import { sentence } from '../lib/errors.ts'
+import { parseJson } from '../lib/json.ts'
+
+type Json = NonNullable<SmokeCheck['expect']['json']>
+
+/** More than any answer a check reads; the rest is not waited for. */
+const MOST_BYTES = 1_000_000
+
+/** The gate of the declared checks; where the application names its color, that the expected one answers. */
+export function smoke(checks: readonly SmokeCheck[], { path, color }: WitnessSettings): Gate {
+  return async (target, signal) => {
+    const naming = color && target.color ? [namesColor(path, color, target.color)] : []
+    const results: CheckResult[] = []
+    for (const check of [...checks, ...naming]) results.push(await run(check, target, signal))
+    return results
+  }
+}
+
+function namesColor(path: string, name: string, color: string): SmokeCheck {
+  const json = name.split('.').reduceRight<Json>((value, key) => ({ [key]: value }), color)
+  const expect = { status: 200, json, within: 5000 }
+  return { name: `${color} answers`, method: 'GET', path, headers: {}, expect }
+}
+
+async function run(check: SmokeCheck, target: Target, signal: AbortSignal): Promise<CheckResult> {
+  const { name, method, path, expect } = check
+  const started = performance.now()
+  const deadline = AbortSignal.timeout(expect.within)
+  const result = (verdict: CheckResult['verdict'], seen: string): CheckResult => {
+    const ms = performance.now() - started
+    return { gate: 'smoke', name, verdict, ms, expected: `${method} ${path}: ${wish(expect)}`, seen }
+  }
+  try {
+    const response = await fetch(new URL(path, target.url), {
+      method,
+      headers: {
+        'user-agent': 'deploy-scripts',
+        'x-deploy-verification': target.verification,
+        ...check.headers,
+      },
+      ...(check.body !== undefined && { body: check.body }),
+      redirect: 'manual',
+      keepalive: false,
+      signal: AbortSignal.any([signal, deadline]),
+    })
+    const text = await beginning(response)
+    const wrong = mismatch(expect, response.status, text)
+    // What comes back to a login may hold a token, and results are kept.
+    const withheld = wrong && (check.body !== undefined || Object.keys(check.headers).length > 0)
+    if (withheld) return result('failed', `status ${response.status}, and an answer that is not shown`)
+    return wrong ? result('failed', wrong) : result('passed', `status ${response.status}`)
+  } catch (error) {
+    if (signal.aborted) throw error
+    if (deadline.aborted) return result('failed', `no whole answer within ${seconds(expect.within)}`)
+    return result('failed', sentence(error))
+  }
+}
+
+async function beginning(response: Response): Promise<string> {
+  const decoder = new TextDecoder()
+  let text = ''
+  for await (const chunk of response.body ?? []) {
+    text += decoder.decode(chunk, { stream: true })
+    if (text.length > MOST_BYTES) break
+  }
+  return text + decoder.decode()
+}
+
+/** What differs from what was expected; undefined when nothing does. Pure. */
+export function mismatch(expect: SmokeCheck['expect'], status: number, text: string): string | undefined {
+  if (status !== expect.status) return `status ${status}: ${excerpt(text)}`
+  if (text.length > MOST_BYTES) return `an answer of more than ${MOST_BYTES} bytes`
+  if (expect.text !== undefined && !text.includes(expect.text)) return `no such text in ${excerpt(text)}`
+  if (expect.json === undefined) return undefined
+  const answer = parseJson(text)
+  if (answer === undefined) return `not JSON: ${excerpt(text)}`
+  return contains(answer, expect.json) ? undefined : excerpt(text)
+}
+
+/** Whether everything that is expected is there with the same value; lists must be equal in length. */
+function contains(value: unknown, expected: unknown): boolean {
+  if (typeof expected !== 'object' || expected === null) return value === expected
+  if (Array.isArray(expected)) {
+    return (
+      Array.isArray(value) &&
+      value.length === expected.length &&
+      expected.every((item, i) => contains(value[i], item))
+    )
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+  const found = new Map<string, unknown>(Object.entries(value))
+  return Object.entries(expected).every(([key, item]) => found.has(key) && contains(found.get(key), item))
+}
+
+function wish({ status, json, text, within }: SmokeCheck['expect']): string {
+  const more = [json !== undefined && JSON.stringify(json), text !== undefined && `the text "${text}"`]
+  return [`status ${status}`, ...more.filter((part) => part !== false), `within ${seconds(within)}`].join(
+    ', ',
+  )
+}
+
+function excerpt(text: string): string {
+  const line = text.replace(/\s+/g, ' ').trim()
+  return line.length > 160 ? `${line.slice(0, 160)}…` : line || 'an empty answer'
+}
