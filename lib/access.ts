@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 import type { ColorState } from './color.ts'
-import type { Environment } from './config.ts'
+import type { Environment } from './settings/file.ts'
 import { DeployError, Exit } from './errors.ts'
 import { create, get, missingProgram, type Kubectl } from './kubectl.ts'
 import { accessReview, type Manifest } from './objects.ts'

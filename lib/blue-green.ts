@@ -210,7 +210,10 @@ async function carryOut(
     log.step(`Verify ${to} through the preview`)
     lock.check()
     await pointPreview(world, observed, to, plan.replicas)
-    await withPreview(world, shell, (url) => pass(world, journal, gates.preview, { url, color: to }))
+    const live = from && { live: world.environment.url }
+    await withPreview(world, shell, (preview) =>
+      pass(world, journal, gates.preview, { ...preview, ...live, color: to }),
+    )
 
     const atLeast = plan.replicas
     const kind = journal.entry.kind

@@ -5,7 +5,7 @@
 export type Verdict = 'passed' | 'failed' | 'inconclusive' | 'skipped'
 
 export interface CheckResult {
-  /** The kind of gate: `smoke`, `ui`, `performance`, `security`. */
+  /** The kind of gate: `smoke`, `ui`, `page-quality`, `performance`, `security`. */
   gate: string
   name: string
   verdict: Verdict
@@ -24,10 +24,23 @@ export interface Target {
   verification: string
   /** The color that is expected to answer, where the application names it. */
   color?: string
+  /** The folder that evidence is written to; results name files relative to it. */
+  evidence: string
+  /** It is reached through a port-forward: times measured there are not the application's alone. */
+  forwarded?: boolean
+  /** Where users are at the same time, for what is compared with it. */
+  live?: string
 }
 
-/** Never throws for what the target does: a check that cannot be made is `inconclusive`. */
-export type Gate = (target: Target, signal: AbortSignal) => Promise<CheckResult[]>
+/**
+ * Never throws for what the target does: a check that cannot be made is `inconclusive`. Throws the signal's
+ * reason when it is aborted. `progress` is told what is being waited for.
+ */
+export type Gate = (
+  target: Target,
+  signal: AbortSignal,
+  progress?: (state: string) => void,
+) => Promise<CheckResult[]>
 
 /** What a procedure is handed: the whole suite for the idle color, and the part of it that fits users' traffic. */
 export interface Gates {

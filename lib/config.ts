@@ -1,127 +1,10 @@
-/**
- * deploy.yaml: parsed once, every value typed, every mistake named with file, line and path. Settings stand
- * at the top for all environments and again in an environment for that one.
- */
+/** deploy.yaml: parsed once, every value typed, every mistake named with file, line and path. */
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { LineCounter, parseDocument, type Document } from 'yaml'
 import { z } from 'zod'
 import { DeployError, Exit, sentence } from './errors.ts'
-
-const units: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
-
-/** `500ms`, `10s`, `2m`, `1h` → milliseconds. */
-const duration = z
-  .string()
-  .regex(/^\d+(\.\d+)?(ms|s|m|h)$/, 'expected a duration such as 500ms, 10s, 2m or 1h')
-  .transform((text) => Number.parseFloat(text) * (units[text.replace(/^[\d.]+/, '')] ?? Number.NaN))
-
-const dnsLabel = z
-  .string()
-  .regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'expected a DNS label: a-z, 0-9 and -')
-const httpUrl = z.url({ protocol: /^https?$/, error: 'expected an http:// or https:// address' })
-const path = z.string().startsWith('/', 'expected a path that starts with /')
-const count = z.int().positive()
-
-const smokeCheck = z.strictObject({
-  name: z.string().min(1),
-  method: z.enum(['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH', 'DELETE']).default('GET'),
-  path,
-  headers: z.record(z.string(), z.string()).default({}),
-  body: z.string().optional(),
-  expect: z.strictObject({
-    status: z.int().min(100).max(599).default(200),
-    /** Each of these must be in the answer's JSON with the same value; what else is there does not matter. */
-    json: z.json().optional(),
-    text: z.string().min(1).optional(),
-    within: duration.prefault('5s'),
-  }),
-})
-export type SmokeCheck = z.infer<typeof smokeCheck>
-
-const witness = z.strictObject({
-  path: path.default('/'),
-  /** Requests a second in all: half on new connections, half on keep-alive ones. */
-  rate: count.max(2000).default(40),
-  /** How many keep-alive connections. */
-  connections: count.max(200).default(10),
-  /** How long users are stood in for before the switch, and after the new color answers alone. */
-  before: duration.prefault('1s'),
-  after: duration.prefault('3s'),
-  timeout: duration.prefault('5s'),
-  /** Where the answer's JSON names the color that answers, such as `color` or `build.color`. */
-  color: z.string().min(1).optional(),
-  allowedFailures: z.int().nonnegative().default(0),
-})
-export type WitnessSettings = z.infer<typeof witness>
-
-const timeouts = z.strictObject({
-  /** From applying the idle color until all of it is ready. */
-  rollout: duration.prefault('5m'),
-  /** From a container's start until its pod is ready; then it is called broken, not slow. */
-  ready: duration.prefault('1m'),
-  /** How long a pod may be unschedulable (a cluster autoscaler may be adding a node). */
-  schedule: duration.prefault('30s'),
-  /** From a switch until every EndpointSlice holds the new color's pods only. */
-  endpoints: duration.prefault('30s'),
-  migration: duration.prefault('5m'),
-})
-
-const settings = {
-  strategy: z.enum(['blue-green', 'rolling']),
-  /** `overlap` sends traffic to both colors for a while; for load balancers that need it. */
-  switch: z.enum(['direct', 'overlap']),
-  overlap: duration,
-  smoke: z.array(smokeCheck),
-  witness,
-  /** Between the switch and touching the old color. */
-  drain: duration,
-  afterSwitch: z.enum(['recycle', 'keep', 'scale-down']),
-  timeouts,
-  /** How long a lock outlives a holder that stopped renewing it. */
-  lock: duration,
-  /** How many deployment records are kept. */
-  history: count.min(2).max(1000),
-}
-
-const defaults = {
-  strategy: 'blue-green',
-  switch: 'direct',
-  overlap: '10s',
-  smoke: [],
-  witness: {},
-  drain: '10s',
-  afterSwitch: 'recycle',
-  timeouts: {},
-  lock: '15s',
-  history: 50,
-}
-
-const environment = z.strictObject({
-  context: z.string().min(1),
-  namespace: dnsLabel,
-  /** A folder that holds `painted/`, `shared/` and, if there are migrations, `migration/`. */
-  manifests: z.string().min(1),
-  /** Where users reach the application. */
-  url: httpUrl,
-  /** Where the idle color can be reached; without it, `kubectl port-forward` is used. */
-  previewUrl: httpUrl.optional(),
-})
-
-/** What stands in the file, before the environment's settings are laid over the general ones. */
-export const deployFile = z.strictObject({
-  app: dnsLabel.max(40),
-  image: z.string().regex(/^([^\s@/]+\/)*[^\s@/:]+$/, 'expected an image name without tag and digest'),
-  ...z.strictObject(settings).partial().shape,
-  environments: z
-    .record(z.string(), z.strictObject({ ...environment.shape, ...z.strictObject(settings).partial().shape }))
-    .refine((all) => Object.keys(all).length > 0, 'expected at least one environment'),
-})
-
-const merged = z.object({ ...environment.shape, ...settings })
-
-/** One environment, with every setting decided. Durations are in ms. */
-export type Environment = z.infer<typeof merged> & { name: string; app: string; image: string }
+import { defaults, deployFile, merged, type Environment } from './settings/file.ts'
 
 /**
  * Reads the file and decides every setting of one environment.
@@ -152,7 +35,9 @@ export function loadEnvironment(file: string, name: string | undefined, variable
   const own = z.record(z.string(), z.record(z.string(), z.json())).parse(environments)[name]
   const layers = merged.parse(overlay(overlay(defaults, general), own))
   const { app, image } = parsed.data
-  return { ...layers, name, app, image, manifests: resolve(dirname(file), layers.manifests) }
+  const from = (path: string): string => resolve(dirname(file), path)
+  const ui = layers.ui && { ...layers.ui, specs: from(layers.ui.specs) }
+  return { ...layers, name, app, image, manifests: from(layers.manifests), ui }
 }
 
 type Variables = Record<string, string | undefined>

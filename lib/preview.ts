@@ -7,10 +7,10 @@ import type { World } from './world.ts'
 export async function withPreview<T>(
   world: World,
   shell: Shell,
-  use: (url: string) => Promise<T>,
+  use: (preview: { url: string; forwarded: boolean }) => Promise<T>,
 ): Promise<T> {
   const { environment, log } = world
-  if (environment.previewUrl) return await use(environment.previewUrl)
+  if (environment.previewUrl) return await use({ url: environment.previewUrl, forwarded: false })
   const { context, namespace, app } = environment
   const service = `service/${names(app).preview}`
   // Port 80 is the Service's; 0 lets kubectl choose a free one here.
@@ -25,7 +25,7 @@ export async function withPreview<T>(
   try {
     const [, port] = await forward.line(/Forwarding from 127\.0\.0\.1:(\d+)/, 15_000)
     log.info(`the preview is reached through kubectl port-forward (set "previewUrl" to reach it directly)`)
-    return await use(`http://127.0.0.1:${port}`)
+    return await use({ url: `http://127.0.0.1:${port}`, forwarded: true })
   } finally {
     await forward.stop()
   }

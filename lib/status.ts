@@ -17,7 +17,7 @@ import { holder } from './lock.ts'
 import type { DeploymentRecord } from './record.ts'
 import { leftBehind } from './repair.ts'
 import { chooseTarget } from './rollback.ts'
-import type { Environment } from './config.ts'
+import type { Environment } from './settings/file.ts'
 
 export interface Status {
   app: string

@@ -3,6 +3,7 @@
  * leaves traffic where it was; what fails after it brings traffic back, by the same mechanism and with the
  * same proof.
  */
+import { join } from 'node:path'
 import { objections, type CheckResult, type Gate, type Gates, type Target } from './check.ts'
 import {
   capacity,
@@ -167,9 +168,11 @@ export async function pass(
   world: World,
   journal: Journal,
   gate: Gate,
-  where: Omit<Target, 'verification'>,
+  where: Omit<Target, 'verification' | 'evidence'>,
 ): Promise<void> {
-  const results = await gate({ ...where, verification: journal.entry.id }, world.signal)
+  const { id } = journal.entry
+  const target = { ...where, verification: id, evidence: join('reports', id) }
+  const results = await gate(target, world.signal, (state) => world.log.progress(state))
   journal.entry.checks.push(...results)
   for (const result of results) world.log.info(checkLine(result))
   const bad = objections(results)

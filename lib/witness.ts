@@ -5,7 +5,7 @@
  * only opened new ones would not see who is still served by the old color (both measured).
  */
 import type { Clock } from './clock.ts'
-import type { WitnessSettings } from './config.ts'
+import type { WitnessSettings } from './settings/file.ts'
 import { field, parseJson } from './json.ts'
 
 export interface Sample {

@@ -1,5 +1,5 @@
 import type { Clock } from './clock.ts'
-import type { Environment } from './config.ts'
+import type { Environment } from './settings/file.ts'
 import type { Kubectl } from './kubectl.ts'
 import type { Lock } from './lock.ts'
 import { endStep, type Journal } from './record.ts'

@@ -2,7 +2,7 @@
 /** Prints the JSON Schema of deploy.yaml, made from what the scripts themselves parse it with. */
 import { z } from 'zod'
 import { common, data, main } from '../lib/cli.ts'
-import { deployFile } from '../lib/config.ts'
+import { deployFile } from '../lib/settings/file.ts'
 
 const usage = `Usage: bun scripts/config-schema.ts > deploy.schema.json
 

@@ -3,6 +3,7 @@
  * Runs the checks of deploy.yaml against any address, or against an environment's live or idle color.
  * Changes nothing.
  */
+import { join } from 'node:path'
 import { common, data, environmentOf, main, realWorld, text } from '../lib/cli.ts'
 import { objections, type CheckResult } from '../lib/check.ts'
 import { colors, liveColor, observe, other } from '../lib/color.ts'
@@ -35,7 +36,9 @@ if (import.meta.main) {
     const check = async (address: string, color?: string): Promise<CheckResult[]> => {
       log.step(`Verify ${address}`)
       const gates = gatesOf(environmentOf(flags))
-      const results = await gates.preview({ url: address, verification, ...(color && { color }) }, signal)
+      const evidence = join('reports', verification)
+      const target = { url: address, verification, evidence, ...(color && { color }) }
+      const results = await gates.preview(target, signal, (state) => log.progress(state))
       log.done()
       return results
     }
@@ -60,7 +63,7 @@ if (import.meta.main) {
       if (observed.preview?.spec.selector.color !== color) {
         throw new DeployError(`The preview does not lead to ${color}: it is pointed there by a deployment`)
       }
-      return await withPreview(world, shell, (preview) => check(preview, color))
+      return await withPreview(world, shell, (preview) => check(preview.url, color))
     }
   })
 }

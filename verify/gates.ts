@@ -1,5 +1,5 @@
 import type { Gates } from '../lib/check.ts'
-import type { Environment } from '../lib/config.ts'
+import type { Environment } from '../lib/settings/file.ts'
 import { smoke } from './smoke.ts'
 
 /** What an environment is checked by: everything on the preview, and through users' URL what may disturb nobody. */

@@ -3,7 +3,8 @@
  * a connection of its own, so that none is answered by a color that an old connection is pinned to.
  */
 import type { CheckResult, Gate, Target } from '../lib/check.ts'
-import type { SmokeCheck, WitnessSettings } from '../lib/config.ts'
+import type { WitnessSettings } from '../lib/settings/file.ts'
+import type { SmokeCheck } from '../lib/settings/gates.ts'
 import { seconds } from '../lib/clock.ts'
 import { sentence } from '../lib/errors.ts'
 import { parseJson } from '../lib/json.ts'

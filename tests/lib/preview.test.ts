@@ -32,9 +32,10 @@ describe('the preview', () => {
   test('has an address of its own', async () => {
     await using rehearsal = rehearse({ previewUrl: 'https://preview.example.com' })
     const shell = forwarding(undefined)
-    expect(await withPreview(rehearsal.world, shell, (url) => Promise.resolve(url))).toBe(
-      'https://preview.example.com',
-    )
+    expect(await withPreview(rehearsal.world, shell, (preview) => Promise.resolve(preview))).toEqual({
+      url: 'https://preview.example.com',
+      forwarded: false,
+    })
     expect(shell.started).toEqual([])
   })
 
@@ -42,8 +43,10 @@ describe('the preview', () => {
     await using rehearsal = rehearse({ previewUrl: undefined })
     const shell = forwarding('Forwarding from 127.0.0.1:40123 -> 3000')
     expect(
-      await withPreview(rehearsal.world, shell, (url) => Promise.resolve(`${url} ${shell.stopped}`)),
-    ).toBe('http://127.0.0.1:40123 0')
+      await withPreview(rehearsal.world, shell, (preview) =>
+        Promise.resolve({ ...preview, stopped: shell.stopped }),
+      ),
+    ).toEqual({ url: 'http://127.0.0.1:40123', forwarded: true, stopped: 0 })
     expect(shell.started).toEqual([
       ['kubectl', '--context=test', '--namespace=chat-test', 'port-forward', 'service/chat-preview', ':80'],
     ])

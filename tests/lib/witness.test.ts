@@ -1,6 +1,6 @@
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { systemClock } from '../../lib/clock.ts'
-import type { WitnessSettings } from '../../lib/config.ts'
+import type { WitnessSettings } from '../../lib/settings/file.ts'
 import { colorOf, startWitness, tally, type Sample } from '../../lib/witness.ts'
 import { answer, rawServer, type Treat } from './servers.ts'
 import { FakeClock } from './world.ts'

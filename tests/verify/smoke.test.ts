@@ -1,5 +1,6 @@
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { loadEnvironment, type SmokeCheck } from '../../lib/config.ts'
+import { loadEnvironment } from '../../lib/config.ts'
+import type { SmokeCheck } from '../../lib/settings/gates.ts'
 import { gatesOf } from '../../verify/gates.ts'
 import { mismatch, smoke } from '../../verify/smoke.ts'
 import { selfSigned } from './certificate.ts'
@@ -21,9 +22,13 @@ const check = (expected: Partial<Expect> = {}, more: Partial<SmokeCheck> = {}): 
 
 const { witness } = loadEnvironment(`${import.meta.dir}/../lib/deploy.yaml`, 'test', {})
 const unnamed = { ...witness, color: undefined }
+const evidence = 'nowhere' // smoke writes none
 const never = new AbortController().signal
 const ask = (url: string, checks: SmokeCheck[], color?: string) =>
-  smoke(checks, color ? witness : unnamed)({ url, verification: 'v-1', ...(color && { color }) }, never)
+  smoke(checks, color ? witness : unnamed)(
+    { url, verification: 'v-1', evidence, ...(color && { color }) },
+    never,
+  )
 
 /** The one result of one check against a server that treats it so. */
 async function judged(treat: Treat, expected: Partial<Expect> = {}, more: Partial<SmokeCheck> = {}) {
@@ -179,7 +184,7 @@ describe('a check', () => {
   test('an interrupt is no verdict', async () => {
     await using server = await rawServer(() => stop.abort(new Error('SIGINT')))
     const stop = new AbortController()
-    const target = { url: server.url, verification: 'v' }
+    const target = { url: server.url, verification: 'v', evidence }
     expect(smoke([check()], unnamed)(target, stop.signal)).rejects.toThrow('SIGINT')
   })
 })
@@ -226,7 +231,7 @@ describe('the gate', () => {
       smoke: [check()],
     }
     const gates = gatesOf(environment)
-    const target = { url: server.url, verification: 'v', color: 'green' }
+    const target = { url: server.url, verification: 'v', evidence, color: 'green' }
     for (const gate of [gates.preview, gates.live]) {
       expect((await gate(target, never)).map(({ verdict }) => verdict)).toEqual(['passed', 'passed'])
     }

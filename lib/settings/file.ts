@@ -1,0 +1,105 @@
+/**
+ * The language of deploy.yaml. Settings stand at the top for all environments and again in an environment
+ * for that one.
+ */
+import { z } from 'zod'
+import { accounts, pageQuality, performance, security, smoke, ui } from './gates.ts'
+import { count, dnsLabel, duration, httpUrl, path } from './scalars.ts'
+
+const witness = z.strictObject({
+  path: path.default('/'),
+  /** Requests a second in all: half on new connections, half on keep-alive ones. */
+  rate: count.max(2000).default(40),
+  /** How many keep-alive connections. */
+  connections: count.max(200).default(10),
+  /** How long users are stood in for before the switch, and after the new color answers alone. */
+  before: duration.prefault('1s'),
+  after: duration.prefault('3s'),
+  timeout: duration.prefault('5s'),
+  /** Where the answer's JSON names the color that answers, such as `color` or `build.color`. */
+  color: z.string().min(1).optional(),
+  allowedFailures: z.int().nonnegative().default(0),
+})
+export type WitnessSettings = z.infer<typeof witness>
+
+const timeouts = z.strictObject({
+  /** From applying the idle color until all of it is ready. */
+  rollout: duration.prefault('5m'),
+  /** From a container's start until its pod is ready; then it is called broken, not slow. */
+  ready: duration.prefault('1m'),
+  /** How long a pod may be unschedulable (a cluster autoscaler may be adding a node). */
+  schedule: duration.prefault('30s'),
+  /** From a switch until every EndpointSlice holds the new color's pods only. */
+  endpoints: duration.prefault('30s'),
+  migration: duration.prefault('5m'),
+})
+
+function optional<T extends z.ZodType>(schema: T) {
+  return z.union([z.literal(false), schema]).optional()
+}
+
+const settings = {
+  strategy: z.enum(['blue-green', 'rolling']),
+  /** `overlap` sends traffic to both colors for a while; for load balancers that need it. */
+  switch: z.enum(['direct', 'overlap']),
+  overlap: duration,
+  smoke,
+  accounts: accounts.optional(),
+  /** Kinds of checks beside smoke; `false` where one is not wanted. */
+  ui: optional(ui),
+  pageQuality: optional(pageQuality),
+  performance: optional(performance),
+  security: optional(security),
+  /** One deadline for all checks. */
+  verification: duration,
+  witness,
+  /** Between the switch and touching the old color. */
+  drain: duration,
+  afterSwitch: z.enum(['recycle', 'keep', 'scale-down']),
+  timeouts,
+  /** How long a lock outlives a holder that stopped renewing it. */
+  lock: duration,
+  /** How many deployment records are kept. */
+  history: count.min(2).max(1000),
+}
+
+export const defaults = {
+  strategy: 'blue-green',
+  switch: 'direct',
+  overlap: '10s',
+  smoke: [],
+  verification: '5m',
+  witness: {},
+  drain: '10s',
+  afterSwitch: 'recycle',
+  timeouts: {},
+  lock: '15s',
+  history: 50,
+}
+
+const environment = z.strictObject({
+  context: z.string().min(1),
+  namespace: dnsLabel,
+  /** A folder that holds `painted/`, `shared/` and, if there are migrations, `migration/`. */
+  manifests: z.string().min(1),
+  /** Where users reach the application. */
+  url: httpUrl,
+  /** Where the idle color can be reached; without it, `kubectl port-forward` is used. */
+  previewUrl: httpUrl.optional(),
+})
+
+/** What stands in the file, before the environment's settings are laid over the general ones. */
+export const deployFile = z.strictObject({
+  app: dnsLabel.max(40),
+  image: z.string().regex(/^([^\s@/]+\/)*[^\s@/:]+$/, 'expected an image name without tag and digest'),
+  ...z.strictObject(settings).partial().shape,
+  environments: z
+    .record(z.string(), z.strictObject({ ...environment.shape, ...z.strictObject(settings).partial().shape }))
+    .refine((all) => Object.keys(all).length > 0, 'expected at least one environment'),
+})
+
+/** An environment's own settings over the general ones over the defaults. */
+export const merged = z.object({ ...environment.shape, ...settings })
+
+/** One environment, with every setting decided. Durations are in ms. */
+export type Environment = z.infer<typeof merged> & { name: string; app: string; image: string }

@@ -1,0 +1,153 @@
+/** What each kind of check is told in deploy.yaml. A kind that is not there, or is `false`, is not run. */
+import { z } from 'zod'
+import { threshold } from '../threshold.ts'
+import { count, duration, headers, method, path, status, variable } from './scalars.ts'
+
+const smokeCheck = z.strictObject({
+  name: z.string().min(1),
+  method: method.default('GET'),
+  path,
+  headers: headers.default({}),
+  body: z.string().optional(),
+  expect: z.strictObject({
+    status: status.default(200),
+    /** Each of these must be in the answer's JSON with the same value; what else is there does not matter. */
+    json: z.json().optional(),
+    text: z.string().min(1).optional(),
+    within: duration.prefault('5s'),
+  }),
+})
+export type SmokeCheck = z.infer<typeof smokeCheck>
+export const smoke = z.array(smokeCheck)
+
+/** Test accounts, which the browser and the security probes sign in with. */
+const account = z.strictObject({
+  name: z.string().min(1),
+  /** The environment variable that holds the password. */
+  password: variable,
+})
+export const accounts = z.strictObject({
+  user: account,
+  /** A second one, so that one user can be refused what is another's. */
+  other: account.optional(),
+})
+export type Accounts = z.infer<typeof accounts>
+
+export const ui = z.strictObject({
+  /** A folder of Playwright specs, from where deploy.yaml is. */
+  specs: z.string().min(1).default('verify/ui'),
+  /** For all of them. */
+  timeout: duration.prefault('2m'),
+  workers: count.max(16).default(2),
+})
+export type UiSettings = z.infer<typeof ui>
+
+const score = z.number().min(0).max(1)
+export const pageQuality = z.strictObject({
+  path: path.default('/'),
+  /** The median counts. */
+  runs: count.max(9).default(3),
+  /** The least score of each category, 0 to 1. */
+  scores: z
+    .strictObject({
+      performance: score.optional(),
+      accessibility: score.optional(),
+      'best-practices': score.optional(),
+      seo: score.optional(),
+    })
+    .default({ performance: 0.8, accessibility: 0.9, 'best-practices': 0.9, seo: 0.9 }),
+  /** The most of each audit's numeric value, in its own unit: `largest-contentful-paint: 2500`. */
+  audits: z.record(z.string(), z.number().nonnegative()).default({}),
+})
+export type PageQualitySettings = z.infer<typeof pageQuality>
+
+const endpoint = z.strictObject({
+  method: method.default('GET'),
+  path,
+  headers: headers.default({}),
+  body: z.string().optional(),
+  /** How often it is asked, beside the others. */
+  weight: z.number().positive().default(1),
+  /** Any other answer is a failed request. */
+  status: status.default(200),
+})
+export const performance = z.strictObject({
+  /** Requests a second, whether or not the ones before were answered. */
+  rate: z.number().positive().max(1000).default(50),
+  duration: duration.prefault('20s'),
+  /** Left out of the figures. */
+  warmup: duration.prefault('3s'),
+  timeout: duration.prefault('5s'),
+  endpoints: z
+    .array(endpoint)
+    .min(1)
+    .prefault([{ path: '/' }]),
+  /** In k6's words. Times are ms, counted from when a request was due. */
+  thresholds: z
+    .strictObject({
+      http_req_duration: z.array(threshold('duration')).default([]),
+      http_req_failed: z.array(threshold('rate')).default([]),
+    })
+    .prefault({
+      http_req_duration: ['p(50)<100', 'p(90)<250', 'p(99)<500'],
+      http_req_failed: ['rate<0.01'],
+    }),
+  /** How many times the live color's p99, measured side by side, is too slow; `false`: it is not asked. */
+  slowerThanLive: z.union([z.literal(false), z.number().min(1)]).default(1.2),
+})
+export type PerformanceSettings = z.infer<typeof performance>
+
+export const severities = ['low', 'medium', 'high', 'critical'] as const
+export type Severity = (typeof severities)[number]
+
+const isoDate = z.iso.date('expected a date such as 2027-01-31')
+const waiver = z.strictObject({
+  /** The finding's id, as a report names it. */
+  id: z.string().min(1),
+  /** Only the finding on this path; without it, wherever it is found. */
+  path: path.optional(),
+  reason: z.string().min(1),
+  /** The last day on which it holds (UTC). From then on it fails. */
+  expires: isoDate,
+})
+export type Waiver = z.infer<typeof waiver>
+
+const exchange = {
+  method: method.default('GET'),
+  path,
+  headers: headers.default({}),
+  body: z.string().optional(),
+}
+export const security = z.strictObject({
+  /** The least severity that stops a deployment. */
+  failOn: z.enum(severities).default('medium'),
+  /** Requests a second, at most. */
+  rate: z.number().positive().max(50).default(20),
+  /** HTML pages, whose headers are looked at and which are probed for reflected input. */
+  pages: z.array(path).min(1).default(['/']),
+  /** How a test account signs in; `{name}` and `{password}` stand for its own. */
+  signIn: z
+    .strictObject({
+      method: method.default('POST'),
+      path,
+      headers: headers.default({ 'content-type': 'application/json' }),
+      body: z.string().default('{"name":"{name}","password":"{password}"}'),
+      /** Where the answer's JSON holds a bearer token; without it the answer's cookies are the session. */
+      token: z.string().min(1).optional(),
+      /** How the session is ended; from then on it must not be honoured. */
+      signOut: z.strictObject({ method: method.default('DELETE'), path }).optional(),
+    })
+    .optional(),
+  /** What nobody may see without a session; `user: refused` means not with the test account's either. */
+  protected: z
+    .array(z.strictObject({ ...exchange, user: z.enum(['allowed', 'refused']).default('allowed') }))
+    .default([]),
+  /** Something the first account makes (its `Location` is asked for) and the other must not reach. Removed again. */
+  owned: z.strictObject({ ...exchange, method: method.default('POST') }).optional(),
+  /** Query parameters that a redirect goes to: `/login?next=`. */
+  redirects: z.array(z.strictObject({ path, parameter: z.string().min(1) })).default([]),
+  /** Failed sign-ins of an account that does not exist, after which 429 must have come. Opt-in: it may lock out this address. */
+  signInAttempts: count.max(50).optional(),
+  waivers: z.array(waiver).default([]),
+})
+export type SecuritySettings = z.infer<typeof security>
