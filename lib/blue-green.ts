@@ -212,7 +212,7 @@ async function carryOut(
     await pointPreview(world, observed, to, plan.replicas)
     const live = from && { live: world.environment.url }
     await withPreview(world, shell, (preview) =>
-      pass(world, journal, gates.preview, { ...preview, ...live, color: to }),
+      pass(world, journal, gates, 'preview', { ...preview, ...live, color: to }),
     )
 
     const atLeast = plan.replicas

@@ -2,6 +2,8 @@
  * What a check may say. `inconclusive` — the tool broke, no data, too few samples, no report — is never a
  * pass: only `passed`, or a skip that was asked for and is recorded, lets traffic move (S6).
  */
+import { seconds } from './clock.ts'
+
 export type Verdict = 'passed' | 'failed' | 'inconclusive' | 'skipped'
 
 export interface CheckResult {
@@ -42,10 +44,16 @@ export type Gate = (
   progress?: (state: string) => void,
 ) => Promise<CheckResult[]>
 
-/** What a procedure is handed: the whole suite for the idle color, and the part of it that fits users' traffic. */
+/** What a procedure is handed. */
 export interface Gates {
+  /** The kinds of checks, as a plan names them. */
+  names: readonly string[]
+  /** The whole suite, for what no user sees yet. */
   preview: Gate
+  /** The part of it that fits users' traffic. */
   live: Gate
+  /** What says that a release which users were on before works again. */
+  back: Gate
 }
 
 /** Results that keep traffic from moving. No results at all are inconclusive, not a pass. */
@@ -54,4 +62,28 @@ export function objections(results: readonly CheckResult[]): CheckResult[] {
     return results.filter(({ verdict }) => verdict !== 'passed' && verdict !== 'skipped')
   const nothing = { expected: 'at least one check', seen: 'no check ran', ms: 0 }
   return [{ gate: 'gate', name: 'checks', verdict: 'inconclusive', ...nothing }]
+}
+
+const MARKS = { passed: '✓', failed: '✗', inconclusive: '?', skipped: '–' } as const
+
+/** For people: a line for each kind, and one for each check that did not pass. Pure. */
+export function checkLines(results: readonly CheckResult[], all = false): string[] {
+  return [...Map.groupBy(results, ({ gate }) => gate)].flatMap(([gate, checks]) => {
+    const bad = objections(checks)
+    const skipped = checks.filter(({ verdict }) => verdict === 'skipped').length
+    const counts = [
+      `${checks.length - bad.length - skipped} passed`,
+      bad.length > 0 && `${bad.length} did not`,
+      skipped > 0 && `${skipped} left out or not applicable`,
+    ]
+    const mark = bad.length > 0 ? MARKS.failed : skipped === checks.length ? MARKS.skipped : MARKS.passed
+    const head = `${mark} ${gate}: ${counts.filter(Boolean).join(', ')}`
+    return [head, ...(all ? checks : bad).map((check) => `  ${checkLine(check)}`)]
+  })
+}
+
+function checkLine({ name, verdict, ms, expected, seen, evidence = [] }: CheckResult): string {
+  const detail = verdict === 'passed' ? '' : `: expected ${expected}, saw ${seen}`
+  const files = evidence.length > 0 ? ` (${evidence.join(', ')})` : ''
+  return `${MARKS[verdict]} ${name} ${seconds(ms)}${detail}${files}`
 }

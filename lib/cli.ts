@@ -5,6 +5,7 @@
 import { hostname, userInfo } from 'node:os'
 import { createInterface } from 'node:readline/promises'
 import { parseArgs, type ParseArgsConfig } from 'node:util'
+import { annotate } from './actions.ts'
 import { shell, type Shell } from './command.ts'
 import { loadEnvironment } from './config.ts'
 import type { Environment } from './settings/file.ts'
@@ -64,8 +65,7 @@ function report(log: TerminalLog, error: unknown, signal: AbortSignal): void {
   const cause: unknown = signal.aborted && !(error instanceof DeployError) ? signal.reason : error
   if (cause instanceof DeployError) {
     log.fail(cause.message)
-    if (process.env.GITHUB_ACTIONS === 'true')
-      process.stdout.write(`::error::${escapeCommand(cause.message)}\n`)
+    annotate('error', '', cause.message)
     process.exitCode = cause.exitCode
     return
   }
@@ -73,11 +73,6 @@ function report(log: TerminalLog, error: unknown, signal: AbortSignal): void {
     `This is a bug of the scripts: ${cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)}`,
   )
   process.exitCode = Exit.failed
-}
-
-/** GitHub's workflow commands end at a line break. */
-function escapeCommand(text: string): string {
-  return text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A')
 }
 
 function parse(usage: string, options: Options): Values {
@@ -113,12 +108,19 @@ export function environmentOf(flags: Values): Environment {
   return loadEnvironment(text(flags, 'config') ?? 'deploy.yaml', text(flags, 'env'), process.env)
 }
 
+/** Where reports and evidence go. */
+export const reports = (flags: Values): string => text(flags, 'out') ?? 'reports'
+
 /** Everything a procedure may touch, for real. */
 export function realWorld({ flags, log, signal }: Run): { world: World; shell: Shell } {
   const environment = environmentOf(flags)
   const sh = shell((line) => log.command(line))
   const kubectl = new Kubectl(environment, sh, systemClock, signal)
-  return { world: { environment, kubectl, clock: systemClock, log, signal, by: actor() }, shell: sh }
+  const by = actor()
+  return {
+    world: { environment, kubectl, clock: systemClock, log, signal, by, reports: reports(flags) },
+    shell: sh,
+  }
 }
 
 /** Who is at work: the person who started the CI run, or who sits at this machine. */

@@ -18,12 +18,8 @@ export function loadEnvironment(file: string, name: string | undefined, variable
     problems.push(`${at(location)}: ${dotted(location)}: ${problem}`),
   )
   const parsed = deployFile.safeParse(raw)
-  for (const { path: location, message, ...issue } of parsed.error?.issues ?? []) {
-    if (!('keys' in issue)) problems.push(`${at(location)}: ${dotted(location)}: ${message}`)
-    else
-      for (const where of issue.keys.map((name) => [...location, name]))
-        problems.push(`${at(where)}: ${dotted(where)}: unknown setting`)
-  }
+  for (const { location, message } of (parsed.error?.issues ?? []).flatMap(told))
+    problems.push(`${at(location)}: ${dotted(location)}: ${message}`)
   if (problems.length > 0 || !parsed.success) throw new DeployError(problems.join('\n'), Exit.usage)
 
   const known = Object.keys(parsed.data.environments)
@@ -38,6 +34,24 @@ export function loadEnvironment(file: string, name: string | undefined, variable
   const from = (path: string): string => resolve(dirname(file), path)
   const ui = layers.ui && { ...layers.ui, specs: from(layers.ui.specs) }
   return { ...layers, name, app, image, manifests: from(layers.manifests), ui }
+}
+
+interface Problem {
+  location: PropertyKey[]
+  message: string
+}
+
+function told(issue: z.core.$ZodIssue): Problem[] {
+  const { path: location, message } = issue
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((name) => ({ location: [...location, name], message: 'unknown setting' }))
+  if (issue.code !== 'invalid_union') return [{ location, message }]
+  // A kind that may be `false`: what is wrong is inside it, unless it is something else altogether.
+  const inside = issue.errors.flat().flatMap(told)
+  const deeper = inside.filter((problem) => problem.location.length > 0)
+  if (deeper.length === 0)
+    return [{ location, message: inside.map((problem) => problem.message).join(', or ') }]
+  return deeper.map((problem) => ({ ...problem, location: [...location, ...problem.location] }))
 }
 
 type Variables = Record<string, string | undefined>

@@ -52,7 +52,8 @@ export async function run(
   )) {
     log.warn(`If its lock is free, ${left} and is finished or undone first`)
   }
-  for (const line of 'to' in plan ? showPlan(world, plan) : showRolling(world, plan)) log.info(line)
+  for (const line of 'to' in plan ? showPlan(world, plan, gates) : showRolling(world, plan, gates))
+    log.info(line)
   const changes = terms.verbose ? plan.difference : changedLines(plan.difference)
   if (changes) log.block('changes to what is live', changes)
   const shared = sharedChanges(plan.difference, plan.rendered.shared)
@@ -66,26 +67,30 @@ export async function run(
   return record
 }
 
-function showPlan({ environment }: World, plan: Plan): string[] {
+function showPlan({ environment }: World, plan: Plan, gates: Gates): string[] {
   const { from, to, release: next, observed, replicas } = plan
-  const { smoke, drain, afterSwitch } = environment
+  const { drain, afterSwitch } = environment
   const live = from ? stateLine(observed.colors[from]) : 'nothing yet: this is the first release'
   return [
     ...(plan.drift ? [`drift    ${plan.drift}`] : []),
     `live     ${live}`,
     `deploy   ${to}  ${next.version}  ${shortImage(next.image)}`,
     `pods     ${replicas}${from ? `, as many as ${from} has or the manifests say` : ''}`,
-    `gates    smoke (${smoke.length} checks)`,
+    `gates    ${gates.names.join(', ')}`,
     ...(from ? [`after    drain ${seconds(drain)}, then ${afterSwitch} ${from}`] : []),
     `undo     bun scripts/rollback-deployment.ts --env ${environment.name}`,
   ]
 }
 
-function showRolling({ environment }: World, { from, release: next, observed }: RollingPlan): string[] {
+function showRolling(
+  { environment }: World,
+  { from, release: next, observed }: RollingPlan,
+  gates: Gates,
+): string[] {
   return [
     `live     ${from ? stateLine(observed.colors.plain) : 'nothing yet: this is the first release'}`,
     `roll out ${next.version}  ${shortImage(next.image)}`,
-    `gates    smoke (${environment.smoke.length} checks)`,
+    `gates    ${gates.names.join(', ')}`,
     `undo     bun scripts/rollback-deployment.ts --env ${environment.name}`,
   ]
 }

@@ -164,7 +164,7 @@ async function finish(
   if (!to) return await record.close('interrupted', 'it named no color')
   try {
     await waitReady(world, to, 1)
-    await pass(world, record, gates.live, { url: environment.url, color: to })
+    await pass(world, record, gates, 'live', { url: environment.url, color: to })
   } catch (error) {
     if (world.signal.aborted) throw error
     if (!from) {

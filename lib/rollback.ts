@@ -253,7 +253,7 @@ async function prove(
   const [past, now] = await Promise.all([
     unfinished(environment.app, kubectl),
     ensureLive(world, lock, to),
-    pass(world, journal, gates.live, { url: environment.url, color: to }),
+    pass(world, journal, gates, 'back', { url: environment.url, color: to }),
   ])
   // A deployment that was fenced off may have had an apply on its way to this color.
   if (side(now.colors[to]).release !== release.release) {

@@ -118,7 +118,7 @@ export async function finishRolling(world: World, record: Journal, gates: Gates)
   }
   try {
     await waitReady(world, 'plain', 1)
-    await pass(world, record, gates.live, { url: environment.url })
+    await pass(world, record, gates, 'preview', { url: environment.url })
   } catch (error) {
     if (world.signal.aborted) throw error
     await record.close('needs-person', sentence(error))
@@ -156,7 +156,7 @@ async function rollOut(
   onApply()
   await applyAndWait(world, plan.rendered.painted)
   log.step('Verify through the live URL')
-  await pass(world, journal, gates.live, { url: environment.url })
+  await pass(world, journal, gates, 'preview', { url: environment.url })
 }
 
 async function applyAndWait(world: World, objects: readonly Manifest[]): Promise<void> {
@@ -197,7 +197,7 @@ async function goBack(
       throw new DeployError('no earlier release is kept that could be brought back')
     log.step(`Roll back to ${before.entry.to.version}`)
     await applyAndWait(world, before.manifests)
-    await pass(world, journal, gates.live, { url: environment.url })
+    await pass(world, journal, gates, 'back', { url: environment.url })
     await journal.close('rolled-back', why)
     return new DeployError(`${why}. Rolled back: ${before.entry.to.version} runs again`, Exit.rolledBack)
   } catch (failure) {

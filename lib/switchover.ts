@@ -4,7 +4,7 @@
  * same proof.
  */
 import { join } from 'node:path'
-import { objections, type CheckResult, type Gate, type Gates, type Target } from './check.ts'
+import { checkLines, objections, type Gates, type Target } from './check.ts'
 import {
   capacity,
   isOverlap,
@@ -82,7 +82,7 @@ export async function switchOver(world: World, change: Change): Promise<Underway
     reportProof(world, proofOf(traffic, witness.samples, to))
     if (lost) throw new DeployError(lost)
     log.step('Verify through the live URL')
-    await pass(world, change.journal, change.gates.live, { url: environment.url, color: to })
+    await pass(world, change.journal, change.gates, 'live', { url: environment.url, color: to })
     return underway(traffic, witness, to, change.journal)
   } catch (error) {
     await witness?.stop()
@@ -163,29 +163,27 @@ export function reportProof({ log }: World, proof: Proof): void {
   log.info(`${proof.requests} requests by the witness, ${proof.failures} failed`)
 }
 
-/** Runs a gate, keeps its results, shows them. @throws DeployError (1) naming what did not pass */
+/** Runs a part of the gates, keeps its results, shows them. @throws DeployError (1) naming what did not pass */
 export async function pass(
   world: World,
   journal: Journal,
-  gate: Gate,
+  gates: Gates,
+  part: 'preview' | 'live' | 'back',
   where: Omit<Target, 'verification' | 'evidence'>,
 ): Promise<void> {
   const { id } = journal.entry
-  const target = { ...where, verification: id, evidence: join('reports', id) }
-  const results = await gate(target, world.signal, (state) => world.log.progress(state))
+  const { log, signal, reports } = world
+  const target = { ...where, verification: id, evidence: join(reports, id, part) }
+  const results = (await gates[part](target, signal, (state) => log.progress(state))).map((result) => ({
+    ...result,
+    ...(result.evidence && { evidence: result.evidence.map((file) => join(part, file)) }),
+  }))
   journal.entry.checks.push(...results)
-  for (const result of results) world.log.info(checkLine(result))
+  for (const line of checkLines(results)) log.info(line)
   const bad = objections(results)
   if (bad.length === 0) return
   const list = bad.map(({ gate: kind, name, verdict, seen }) => `${kind}: ${name}: ${verdict}: ${seen}`)
   throw new DeployError(`${bad.length} of ${results.length} checks did not pass: ${list.join('; ')}`)
-}
-
-const MARKS = { passed: '✓', failed: '✗', inconclusive: '?', skipped: '–' } as const
-
-export function checkLine({ gate, name, verdict, ms, expected, seen }: CheckResult): string {
-  const detail = verdict === 'passed' ? '' : `: expected ${expected}, saw ${seen}`
-  return `${MARKS[verdict]} ${gate}: ${name} (${seconds(ms)})${detail}`
 }
 
 /** Brings traffic back to the color it came from. @returns what to throw: it never succeeds silently */
@@ -204,7 +202,7 @@ async function goBack(world: World, change: Change, why: string): Promise<AfterS
     log.step(`Roll back to ${from}`)
     const observed = await waitReady(world, from, 1)
     if (await narrow(world, change.lock, observed)) {
-      await pass(world, journal, change.gates.live, { url: environment.url, color: from })
+      await pass(world, journal, change.gates, 'back', { url: environment.url, color: from })
       return new AfterSwitch(`${why}. Rolled back: users are on ${from} alone again`, Exit.rolledBack, {
         outcome: 'rolled-back',
         message: why,
@@ -214,7 +212,7 @@ async function goBack(world: World, change: Change, why: string): Promise<AfterS
     const witness = await watchLive(world)
     try {
       const moved = await moveTraffic(world, decide(world, observed, back), () => {})
-      await pass(world, journal, change.gates.live, { url: environment.url, color: from })
+      await pass(world, journal, change.gates, 'back', { url: environment.url, color: from })
       journal.entry.switches.push(proofOf(moved, await witness.stop(), from))
     } finally {
       await witness.stop()

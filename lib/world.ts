@@ -14,6 +14,8 @@ export interface World {
   signal: AbortSignal
   /** Who deploys, as the records tell it. */
   by: string
+  /** The folder for renderings and evidence: each record has a folder of its own in it. */
+  reports: string
 }
 
 /** People's output. A step lasts until the next one begins; its end says how long it took. */

@@ -9,7 +9,7 @@ import { run } from '../lib/deployment.ts'
 import { DeployError, Exit } from '../lib/errors.ts'
 import { newId } from '../lib/record.ts'
 import { resolveDigest } from '../lib/registry.ts'
-import { gatesOf } from '../verify/gates.ts'
+import { choiceOf, gatesOf } from '../verify/gates.ts'
 
 const usage = `Usage: bun scripts/deploy.ts --env NAME (--version TAG | --image REF) [flags]
 
@@ -17,6 +17,7 @@ const usage = `Usage: bun scripts/deploy.ts --env NAME (--version TAG | --image 
   --version TAG    tag of the image that deploy.yaml names
   --image REF      any image, by tag or digest
   --reason TEXT    why; goes into the history
+  --skip KINDS     leave out kinds of checks (needs --reason; is recorded)
   --dry-run        show the plan and stop
   --yes            do not ask (needed where there is no terminal)
   --clean          scale the new color down again if the deployment fails
@@ -24,6 +25,7 @@ const usage = `Usage: bun scripts/deploy.ts --env NAME (--version TAG | --image 
                    deploy a digest that was rolled back automatically
   --context NAME   the kube context; it must be the environment's
   --config FILE    default deploy.yaml
+  --out DIR        evidence goes to DIR/ID; default reports
   --json           the record on standard output
   --verbose        the whole difference, not only the lines that change
 
@@ -34,9 +36,11 @@ Exit: 0 done, 1 failed (traffic did not move), 2 usage or configuration,
 
 const options = {
   ...common,
+  out: { type: 'string' },
   version: { type: 'string' },
   image: { type: 'string' },
   reason: { type: 'string' },
+  skip: { type: 'string' },
   'dry-run': { type: 'boolean' },
   yes: { type: 'boolean' },
   clean: { type: 'boolean' },
@@ -68,7 +72,7 @@ if (import.meta.main) {
       reason,
       allowFailedDigest,
     }
-    const record = await run(world, shell, request, gatesOf(environment), {
+    const record = await run(world, shell, request, gatesOf(environment, choiceOf(flags)), {
       context: text(flags, 'context'),
       verbose: flags.verbose === true,
       proceed: async () => flags['dry-run'] !== true && (await confirm(script, 'Deploy?')),

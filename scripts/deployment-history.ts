@@ -1,10 +1,10 @@
 #!/usr/bin/env bun
 /** Lists what was deployed and rolled back, by whom, why, and what users met; or one record in full. */
+import { checkLines } from '../lib/check.ts'
 import { common, data, main, realWorld, text } from '../lib/cli.ts'
 import { seconds } from '../lib/clock.ts'
 import { DeployError, Exit } from '../lib/errors.ts'
 import { history, readRecord, type DeploymentRecord } from '../lib/record.ts'
-import { checkLine } from '../lib/switchover.ts'
 
 const usage = `Usage: bun scripts/deployment-history.ts --env NAME [--limit N | --id ID]
 
@@ -59,7 +59,7 @@ export function inFull(record: DeploymentRecord): string[] {
     ...(drift ? [`  drift    ${drift}`] : []),
     ...(message ? [`  message  ${message}`] : []),
     ...steps.map(({ name, ms }) => `  step     ${name}${ms === undefined ? '' : ` (${seconds(ms)})`}`),
-    ...checks.map((check) => `  check    ${checkLine(check)}`),
+    ...checkLines(checks, true).map((line) => `  check    ${line}`),
     ...switches.map(
       ({ converged, firstNew, lastOld, requests, failures }) =>
         `  switch   converged ${seconds(converged)}, first new ${firstNew === undefined ? '?' : seconds(firstNew)}, last old ${lastOld === undefined ? '?' : seconds(lastOld)}; ${failures} of ${requests} requests failed`,

@@ -17,13 +17,14 @@ const usage = `Usage: bun scripts/deployment-status.ts --env NAME [--repair] [fl
   --repair         finish or undo what an interrupted run left behind
   --context NAME   the kube context; with --repair it must be the environment's
   --config FILE    default deploy.yaml
+  --out DIR        evidence goes to DIR/ID; default reports
   --json           the status on standard output
 
 Exit: 0 the status is known, 1 it is not, 2 usage or configuration,
 4 needs a person, 5 locked (--repair)
 `
 
-const options = { ...common, repair: { type: 'boolean' } } as const
+const options = { ...common, out: { type: 'string' }, repair: { type: 'boolean' } } as const
 
 if (import.meta.main) {
   await main(usage, options, async (script) => {

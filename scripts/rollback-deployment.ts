@@ -24,6 +24,7 @@ const usage = `Usage: bun scripts/rollback-deployment.ts --env NAME [flags]
   --yes               do not ask (needed where there is no terminal)
   --context NAME      the kube context; it must be the environment's
   --config FILE       default deploy.yaml
+  --out DIR           evidence goes to DIR/ID; default reports
   --json              the record on standard output
   --verbose           the whole difference, where the release must be started
 
@@ -33,6 +34,7 @@ Exit: 0 done, 1 failed (traffic did not move), 2 usage or configuration,
 
 const options = {
   ...common,
+  out: { type: 'string' },
   'to-version': { type: 'string' },
   reason: { type: 'string' },
   'dry-run': { type: 'boolean' },

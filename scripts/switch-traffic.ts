@@ -19,6 +19,7 @@ const usage = `Usage: bun scripts/switch-traffic.ts --env NAME --to blue|green [
   --yes            do not ask (needed where there is no terminal)
   --context NAME   the kube context; it must be the environment's
   --config FILE    default deploy.yaml
+  --out DIR        evidence goes to DIR/ID; default reports
   --json           the record on standard output
 
 Exit: 0 done, 1 failed (traffic did not move), 2 usage or configuration,
@@ -27,6 +28,7 @@ Exit: 0 done, 1 failed (traffic did not move), 2 usage or configuration,
 
 const options = {
   ...common,
+  out: { type: 'string' },
   to: { type: 'string' },
   reason: { type: 'string' },
   yes: { type: 'boolean' },

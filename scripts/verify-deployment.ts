@@ -1,69 +1,92 @@
 #!/usr/bin/env bun
 /**
  * Runs the checks of deploy.yaml against any address, or against an environment's live or idle color.
- * Changes nothing.
+ * Changes nothing, but for what the test accounts do.
  */
+import { copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { common, data, environmentOf, main, realWorld, text } from '../lib/cli.ts'
-import { objections, type CheckResult } from '../lib/check.ts'
+import { checkLines, objections, type Target } from '../lib/check.ts'
+import { common, data, environmentOf, main, realWorld, reports, text } from '../lib/cli.ts'
 import { colors, liveColor, observe, other } from '../lib/color.ts'
 import { DeployError, Exit } from '../lib/errors.ts'
 import { withPreview } from '../lib/preview.ts'
 import { newId } from '../lib/record.ts'
-import { checkLine } from '../lib/switchover.ts'
-import { gatesOf } from '../verify/gates.ts'
+import { choiceOf, gatesOf } from '../verify/gates.ts'
 
 const usage = `Usage: bun scripts/verify-deployment.ts --env NAME [--color WHICH | --url URL]
 
   --env NAME       environment in deploy.yaml, which declares the checks
   --color WHICH    live (the default), idle, blue or green
   --url URL        check this address instead; no cluster is needed
+  --only KINDS     smoke,performance,ui,security,page-quality; default all
+                   that deploy.yaml declares
+  --skip KINDS     leave these out; needs --reason, and is in the results
+  --reason TEXT    why
   --context NAME   the kube context, for --color
   --config FILE    default deploy.yaml
+  --out DIR        evidence goes to DIR/ID; default reports
+  --junit FILE     the results as JUnit XML, too
   --json           the results on standard output
+  --verbose        every check, not only those that did not pass
 
 Exit: 0 all passed, 1 a check failed or could not be made,
 2 usage or configuration
 `
 
-const options = { ...common, color: { type: 'string' }, url: { type: 'string' } } as const
+const options = {
+  ...common,
+  out: { type: 'string' },
+  color: { type: 'string' },
+  url: { type: 'string' },
+  only: { type: 'string' },
+  skip: { type: 'string' },
+  reason: { type: 'string' },
+  junit: { type: 'string' },
+} as const
+
+type Where = Pick<Target, 'url' | 'color' | 'forwarded' | 'live'>
 
 if (import.meta.main) {
   await main(usage, options, async (script) => {
     const { flags, log, signal } = script
     const url = text(flags, 'url')
-    const verification = newId(Date.now())
-    const check = async (address: string, color?: string): Promise<CheckResult[]> => {
-      log.step(`Verify ${address}`)
-      const gates = gatesOf(environmentOf(flags))
-      const evidence = join('reports', verification)
-      const target = { url: address, verification, evidence, ...(color && { color }) }
-      const results = await gates.preview(target, signal, (state) => log.progress(state))
-      log.done()
-      return results
-    }
-    const results = url ? await check(address(url)) : await ofColor()
-    for (const result of results) log.info(checkLine(result))
-    if (flags.json) data(results)
-    const bad = objections(results)
-    if (bad.length > 0) throw new DeployError(`${bad.length} of ${results.length} checks did not pass`)
-    log.print(log.style.green(`All ${results.length} checks passed.`))
+    const junit = text(flags, 'junit')
+    const gates = gatesOf(environmentOf(flags), choiceOf(flags))
+    if (url) await check({ url: address(url) })
+    else await ofColor()
 
-    async function ofColor(): Promise<CheckResult[]> {
+    async function check(where: Where): Promise<void> {
+      const verification = newId(Date.now())
+      const evidence = join(reports(flags), verification)
+      log.step(`Verify ${where.url}`)
+      const results = await gates.preview({ ...where, verification, evidence }, signal, (state) =>
+        log.progress(state),
+      )
+      log.done()
+      for (const line of checkLines(results, flags.verbose === true)) log.info(line)
+      log.info(`evidence: ${evidence}`)
+      if (junit) await copyFile(join(evidence, 'junit.xml'), junit)
+      if (flags.json) data(results)
+      const bad = objections(results)
+      if (bad.length > 0) throw new DeployError(`${bad.length} of ${results.length} checks did not pass`)
+      log.print(log.style.green(`All ${results.length} checks passed.`))
+    }
+
+    async function ofColor(): Promise<void> {
       const { world, shell } = realWorld(script)
       const { environment, kubectl } = world
       const which = text(flags, 'color') ?? 'live'
-      if (environment.strategy === 'rolling') return await check(environment.url)
+      if (environment.strategy === 'rolling') return await check({ url: environment.url })
       const observed = await observe(environment.app, kubectl)
       const live = liveColor(environment.app, observed)
       const color =
         which === 'live' ? live : which === 'idle' ? other(live) : colors.find((name) => name === which)
       if (!color) throw new DeployError(`--color is live, idle, blue or green, not "${which}"`, Exit.usage)
-      if (color === live) return await check(environment.url, color)
+      if (color === live) return await check({ url: environment.url, color })
       if (observed.preview?.spec.selector.color !== color) {
         throw new DeployError(`The preview does not lead to ${color}: it is pointed there by a deployment`)
       }
-      return await withPreview(world, shell, (preview) => check(preview.url, color))
+      await withPreview(world, shell, (preview) => check({ ...preview, live: environment.url, color }))
     }
   })
 }

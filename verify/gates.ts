@@ -1,9 +1,164 @@
-import type { Gates } from '../lib/check.ts'
+/**
+ * Which kinds of checks an environment gets, in which order, and what becomes of a kind that breaks. A kind is
+ * loaded when it runs: who only rolls back waits for no browser library.
+ */
+import type { CheckResult, Gate, Gates, Target } from '../lib/check.ts'
+import { objections } from '../lib/check.ts'
+import { seconds } from '../lib/clock.ts'
+import { DeployError, Exit, sentence } from '../lib/errors.ts'
 import type { Environment } from '../lib/settings/file.ts'
+import { keepResults } from './results.ts'
 import { smoke } from './smoke.ts'
 
-/** What an environment is checked by: everything on the preview, and through users' URL what may disturb nobody. */
-export function gatesOf({ smoke: checks, witness }: Environment): Gates {
-  const smokeGate = smoke(checks, witness)
-  return { preview: smokeGate, live: smokeGate }
+export const kinds = ['smoke', 'performance', 'ui', 'security', 'page-quality'] as const
+export type Kind = (typeof kinds)[number]
+
+/**
+ * The order: nothing else is tried on what smoke has failed; performance runs alone, so that it measures the
+ * application and not the browser; then what does not disturb each other, side by side.
+ */
+const order: readonly (readonly Kind[])[] = [['smoke'], ['performance'], ['ui', 'security'], ['page-quality']]
+
+export interface Choice {
+  /** Only these kinds; without it, all that deploy.yaml declares. */
+  only?: readonly Kind[] | undefined
+  /** Kinds that somebody leaves out, and why: it is recorded. */
+  skip?: readonly Kind[] | undefined
+  reason?: string | undefined
+}
+
+/** From `--only`, `--skip` and `--reason`. @throws DeployError (2) */
+export function choiceOf(flags: Readonly<Record<string, string | boolean | undefined>>): Choice {
+  const listed = (flag: 'only' | 'skip'): Kind[] | undefined => {
+    const value = flags[flag]
+    if (typeof value !== 'string') return undefined
+    return value.split(',').map((name) => {
+      const kind = kinds.find((known) => known === name.trim())
+      if (!kind) throw new DeployError(`--${flag} names ${kinds.join(', ')}, not "${name}"`, Exit.usage)
+      return kind
+    })
+  }
+  const { reason } = flags
+  const [only, skip] = [listed('only'), listed('skip')]
+  if (skip && typeof reason !== 'string')
+    throw new DeployError('--skip needs --reason: it goes into the record', Exit.usage)
+  return { only, skip, reason: typeof reason === 'string' ? reason : undefined }
+}
+
+type Suite = Partial<Record<Kind, Gate>>
+
+/**
+ * What an environment is checked by: everything on the preview; through users' URL what disturbs nobody; and
+ * after going back, what says that the release from before works.
+ */
+export function gatesOf(environment: Environment, { only, skip = [], reason = '' }: Choice = {}): Gates {
+  const wanted = ([kind]: [string, Gate]): boolean => !only || only.some((name) => name === kind)
+  const declared: Suite = Object.fromEntries(Object.entries(declaredBy(environment)).filter(wanted))
+  const missing = only?.filter((kind) => !declared[kind]) ?? []
+  if (missing.length > 0)
+    throw new DeployError(`deploy.yaml declares no ${missing.join(', ')} for ${environment.name}`, Exit.usage)
+  for (const kind of skip) if (declared[kind]) declared[kind] = skipped(kind, reason)
+  const { smoke: alive } = declared
+  const back: Suite = { ...(alive && { smoke: alive }) }
+  const live: Suite = { ...back, ...(declared.security && { security: passive(environment, skip, reason) }) }
+  const { verification } = environment
+  return {
+    names: kinds
+      .filter((kind) => declared[kind])
+      .map((kind) => `${kind}${skip.includes(kind) ? ' (skipped)' : ''}`),
+    preview: suite(declared, verification),
+    live: suite(live, verification),
+    back: suite(back, verification),
+  }
+}
+
+function declaredBy(environment: Environment): Suite {
+  const { accounts, ui, pageQuality, performance } = environment
+  return {
+    ...((environment.smoke.length > 0 || environment.witness.color) && {
+      smoke: smoke(environment.smoke, environment.witness),
+    }),
+    ...(performance && {
+      performance: async (...look) =>
+        await (await import('./performance.ts')).performance(performance)(...look),
+    }),
+    ...(ui && {
+      ui: async (...look) => await (await import('./ui.ts')).ui(ui, accounts, process.env)(...look),
+    }),
+    ...(environment.security && {
+      security: async (...look) => await (await probes(environment)).whole(...look),
+    }),
+    ...(pageQuality && {
+      'page-quality': async (...look) =>
+        await (await import('./page-quality.ts')).pageQuality(pageQuality)(...look),
+    }),
+  }
+}
+
+async function probes({ security, accounts }: Environment): Promise<{ whole: Gate; passive: Gate }> {
+  if (!security) throw new Error('deploy.yaml declares no security checks')
+  return (await import('./security.ts')).security(security, accounts, process.env)
+}
+
+function passive(environment: Environment, skip: readonly Kind[], reason: string): Gate {
+  if (skip.includes('security')) return skipped('security', reason)
+  return async (...look) => await (await probes(environment)).passive(...look)
+}
+
+function skipped(kind: Kind, reason: string): Gate {
+  const result = { gate: kind, name: 'all', verdict: 'skipped', ms: 0, expected: 'its checks' } as const
+  return () => Promise.resolve([{ ...result, seen: `left out: ${reason}` }])
+}
+
+/** Runs the kinds in order under one deadline, and keeps the results beside their evidence. */
+export function suite(gates: Suite, deadline: number): Gate {
+  return async (target, signal, progress) => {
+    const late = AbortSignal.timeout(deadline)
+    const results: CheckResult[] = []
+    const states = new Map<Kind, string>()
+    for (const sideBySide of order) {
+      const found = await Promise.all(
+        sideBySide.map(async (kind) => {
+          const gate = gates[kind]
+          if (!gate) return []
+          const told = (state: string): void => {
+            states.set(kind, state)
+            progress?.([...states.values()].join(', '))
+          }
+          const judged = await judge(kind, gate, target, signal, late, deadline, told)
+          states.delete(kind)
+          return judged
+        }),
+      )
+      results.push(...found.flat())
+      if (results.length > 0 && sideBySide.includes('smoke') && objections(results).length > 0) break
+    }
+    await keepResults(target.evidence, results)
+    return results
+  }
+}
+
+/** One kind's results. A kind that breaks, is late or says nothing is inconclusive (S6). */
+async function judge(
+  kind: Kind,
+  gate: Gate,
+  target: Target,
+  signal: AbortSignal,
+  late: AbortSignal,
+  deadline: number,
+  progress: (state: string) => void,
+): Promise<CheckResult[]> {
+  const started = performance.now()
+  const no = (seen: string): CheckResult[] => {
+    const ms = performance.now() - started
+    return [{ gate: kind, name: 'all', verdict: 'inconclusive', ms, expected: 'its verdict', seen }]
+  }
+  try {
+    late.throwIfAborted()
+    const results = await gate(target, AbortSignal.any([signal, late]), progress)
+    return results.length > 0 ? results : no('no check ran')
+  } catch (error) {
+    signal.throwIfAborted()
+    return no(late.aborted ? `no verdict: all checks together have ${seconds(deadline)}` : sentence(error))
+  }
 }

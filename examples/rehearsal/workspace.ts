@@ -143,9 +143,15 @@ export class Workspace {
 
   /** Whatever these scripts could have changed, as it is now. */
   async resourceVersions(): Promise<string> {
-    const kinds = 'services,deployments,configmaps,leases,horizontalpodautoscalers,jobs'
-    const line = '{.kind} {.metadata.name} {.metadata.resourceVersion}'
-    return await this.kubectl('get', kinds, '-o', `jsonpath={range .items[*]}${line}{"\\n"}{end}`)
+    const all = (kinds: string, fields: string) =>
+      this.kubectl('get', kinds, '-o', `jsonpath={range .items[*]}${fields}{"\\n"}{end}`)
+    const versions = all(
+      'services,deployments,configmaps,leases,jobs',
+      '{.kind} {.metadata.name} {.metadata.resourceVersion}',
+    )
+    // A real cluster's controller writes its status by itself, again and again.
+    const bounds = all('horizontalpodautoscalers', '{.kind} {.metadata.name} {.spec}')
+    return (await Promise.all([versions, bounds])).join('')
   }
 
   /** Standard output of kubectl in this namespace, as an administrator. @throws Error with what it said */

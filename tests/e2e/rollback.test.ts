@@ -97,7 +97,7 @@ safely('S1: a rollback to a release that crashes never moves traffic', async () 
 safely('S1: a rollback to a color without pods never moves traffic before they are ready', async () => {
   const workspace = await twoReleases()
   await workspace.kubectl('scale', 'deployment', `${APP}-blue`, '--replicas=0')
-  await workspace.kubectl('wait', '--for=delete', 'pods', '-l', 'color=blue', '--timeout=60s')
+  await workspace.kubectl('wait', '--for=delete', 'pods', '-l', 'color=blue', '--timeout=300s')
   expect((await workspace.status()).rollback).toMatch(
     /to 1\.0\.0 in blue must start pods first: 0 of 2 pods ready/,
   )

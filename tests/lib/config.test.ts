@@ -57,6 +57,19 @@ describe('what is decided', () => {
     })
   })
 
+  test('a kind of checks is there when it is declared, with its defaults, and not where it is false', () => {
+    const general = { ui: {}, performance: { rate: 20, endpoints: [{ path: '/a' }] } }
+    expect(load({ ...minimal, ...general })).toMatchObject({
+      ui: { specs: join(folder, 'verify/ui') },
+      performance: { rate: 20, duration: 20_000, endpoints: [{ path: '/a', method: 'GET', weight: 1 }] },
+    })
+    const own = load({ ...withIn({ ui: false, performance: { rate: 5 } }), ...general })
+    expect(own.ui).toBe(false)
+    expect(own.performance).toMatchObject({ rate: 5, endpoints: [{ path: '/a' }] })
+    const { ui, performance, security, pageQuality } = load(minimal)
+    expect([ui, performance, security, pageQuality]).toEqual([undefined, undefined, undefined, undefined])
+  })
+
   test('what stands in the environment goes over what stands above, and that over the defaults', () => {
     const general = {
       witness: { rate: 10, path: '/a' },
@@ -178,6 +191,30 @@ describe('each mistake is named with its place', () => {
         ],
       },
       ['deploy.yaml:16: smoke.1.expect.status: Too small: expected number to be >=100'],
+    ],
+    [
+      'inside a kind of checks',
+      {
+        ...minimal,
+        performance: {
+          rate: 0,
+          endpoints: [{ path: 'x' }],
+          thresholds: { http_req_duration: ['p(101)<1', 'p99<5'] },
+        },
+        security: { failOn: 'severe', waiver: [] },
+        ui: true,
+        accounts: { user: { name: 'a', password: 'hunter 2' } },
+      },
+      [
+        'deploy.yaml:24: accounts.user.password: expected the name of an environment variable, not its value',
+        'deploy.yaml:20: ui: Invalid input: expected false, or Invalid input: expected object, received boolean',
+        'deploy.yaml:10: performance.rate: Too small: expected number to be >0',
+        'deploy.yaml:12: performance.endpoints.0.path: expected a path that starts with /',
+        'deploy.yaml:15: performance.thresholds.http_req_duration.0: a percentile is at most 100',
+        'deploy.yaml:16: performance.thresholds.http_req_duration.1: expected a threshold such as p(99)<500, avg<100 or max<=2000',
+        'deploy.yaml:18: security.failOn: Invalid option: expected one of "low"|"medium"|"high"|"critical"',
+        'deploy.yaml:19: security.waiver: unknown setting',
+      ],
     ],
     [
       'what is missing',

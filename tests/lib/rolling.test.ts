@@ -117,7 +117,7 @@ describe('roll', () => {
     {
       name: 'a check fails once',
       spoil: () => {},
-      says: { live: once('failed') },
+      says: { preview: 'failed' },
       code: 3,
       message: /checks did not pass.*Rolled back: 1\.0\.0 runs again$/s,
       version: '1.0.0',
@@ -126,7 +126,7 @@ describe('roll', () => {
     {
       name: 'the rollback does not pass either',
       spoil: () => {},
-      says: { live: 'failed' },
+      says: { preview: 'failed', back: 'failed' },
       code: 4,
       message:
         /The rollback failed too: .* To try by hand:\n {2}kubectl --context test -n chat-test rollout undo deployment\/chat$/s,
@@ -156,7 +156,7 @@ describe('roll', () => {
     {
       name: 'no earlier release is kept',
       spoil: ({ cluster }) => cluster.objects.delete('ConfigMap/chat-deploy-r1.0.0'),
-      says: { live: 'failed' },
+      says: { preview: 'failed', back: 'failed' },
       code: 4,
       message:
         /The rollback failed too: no earlier release is kept that could be brought back\. To try by hand/,
@@ -205,12 +205,6 @@ describe('roll', () => {
     expect(cluster.writes).not.toContain(APPLY)
   })
 })
-
-/** One verdict, and `passed` from then on. */
-function once(verdict: 'failed'): Says {
-  const verdicts = [verdict]
-  return () => verdicts.pop() ?? 'passed'
-}
 
 const plan = async (rehearsal: Rehearsal): Promise<RollingPlan> => {
   const { cluster, world } = rehearsal

@@ -118,7 +118,7 @@ export function rehearse(settings: Partial<Environment> = {}): Rehearsal {
   for (const moment of [before, after]) clock.during.set(moment, () => app.watched())
   const kubectl = new Kubectl(environment, cluster, clock, signal)
   return {
-    world: { environment, kubectl, clock, log, signal, by: 'alice@laptop' },
+    world: { environment, kubectl, clock, log, signal, by: 'alice@laptop', reports: 'nowhere' },
     cluster,
     clock,
     log,
@@ -163,19 +163,19 @@ export function lastSwitch(cluster: Cluster, about: object = {}): void {
 
 export type Says = Verdict | ((target: Target) => Verdict | Promise<Verdict>)
 
-/** Gates that say what a test wants, and remember where they were pointed. */
-export function gates(says: { preview?: Says; live?: Says } = {}): Gates & { asked: string[] } {
+/** Gates that say what a test wants (after going back, what they said before), and remember where they were pointed. */
+export function gates(says: { preview?: Says; live?: Says; back?: Says } = {}): Gates & { asked: string[] } {
   const asked: string[] = []
   const gate =
-    (name: 'preview' | 'live'): Gate =>
+    (name: 'preview' | 'live' | 'back'): Gate =>
     async (target) => {
       asked.push(`${name} ${target.color ?? ''}`.trim())
-      const said = says[name] ?? 'passed'
+      const said = says[name] ?? (name === 'back' ? says.live : undefined) ?? 'passed'
       const verdict = typeof said === 'function' ? await said(target) : said
       const result = { gate: 'smoke', name, verdict, ms: 1, expected: 'health', seen: verdict }
       return [result satisfies CheckResult]
     }
-  return { preview: gate('preview'), live: gate('live'), asked }
+  return { names: ['smoke'], preview: gate('preview'), live: gate('live'), back: gate('back'), asked }
 }
 
 /** The exit code and the sentence of what a procedure throws. */

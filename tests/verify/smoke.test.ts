@@ -1,4 +1,7 @@
-import { describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { loadEnvironment } from '../../lib/config.ts'
 import type { SmokeCheck } from '../../lib/settings/gates.ts'
 import { gatesOf } from '../../verify/gates.ts'
@@ -22,7 +25,8 @@ const check = (expected: Partial<Expect> = {}, more: Partial<SmokeCheck> = {}): 
 
 const { witness } = loadEnvironment(`${import.meta.dir}/../lib/deploy.yaml`, 'test', {})
 const unnamed = { ...witness, color: undefined }
-const evidence = 'nowhere' // smoke writes none
+const evidence = mkdtempSync(join(tmpdir(), 'smoke-test-'))
+afterAll(() => rmSync(evidence, { recursive: true }))
 const never = new AbortController().signal
 const ask = (url: string, checks: SmokeCheck[], color?: string) =>
   smoke(checks, color ? witness : unnamed)(

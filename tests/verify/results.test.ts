@@ -1,0 +1,91 @@
+import { describe, expect, test } from 'bun:test'
+import type { CheckResult, Verdict } from '../../lib/check.ts'
+import { output } from '../../examples/rehearsal/program.ts'
+import { junit, summary } from '../../verify/results.ts'
+
+const check = (name: string, verdict: Verdict, seen = 'x'): CheckResult => ({
+  gate: 'smoke',
+  name,
+  verdict,
+  ms: 250,
+  expected: 'status 200',
+  seen,
+})
+
+/** What applications, specs and advisories may be called. */
+const hostile = [
+  '<script>alert(1)</script>',
+  '"/><testcase name="fake"/>',
+  ']]> & " \' `',
+  'two\nlines\r\nand\ttabs',
+  '\u0000\u0008\u001B[31mred\u001B[0m\uFFFE',
+  '| a | b |\n|---|---|',
+  '[link](http://evil.invalid) **bold** `code`',
+  '::error::injected',
+  '$(reboot) --flags',
+  'é ü 漢字 😀',
+  'x'.repeat(10_000),
+]
+
+/** Elements as an XML parser sees them, or what it says is wrong. */
+async function parsed(xml: string): Promise<string[]> {
+  const program = `import sys, xml.etree.ElementTree as t
+for e in t.fromstring(sys.stdin.buffer.read()).iter(): print(e.tag)`
+  return (await output(['python3', '-c', program], { input: xml })).trim().split('\n')
+}
+
+describe('JUnit XML', () => {
+  test('has a suite for each kind, and tells failed, inconclusive and skipped apart', () => {
+    const xml = junit([
+      check('a', 'passed'),
+      check('b', 'failed'),
+      check('c', 'inconclusive'),
+      { ...check('d', 'skipped'), gate: 'ui' },
+    ])
+    expect(xml).toContain('<testsuites tests="4" failures="1" errors="1" skipped="1" time="1">')
+    expect(xml).toContain(
+      '<testsuite name="smoke" tests="3" failures="1" errors="1" skipped="0" time="0.75">',
+    )
+    expect(xml).toContain('name="b" time="0.25"><failure message="expected status 200, saw x"/></testcase>')
+    expect(xml).toContain('name="c" time="0.25"><error message="expected status 200, saw x"/></testcase>')
+    expect(xml).toContain('<testsuite name="ui" tests="1" failures="0" errors="0" skipped="1" time="0.25">')
+  })
+
+  test.skipIf(!Bun.which('python3'))(
+    'is XML with these elements, whatever an application answers',
+    async () => {
+      const checks = hostile.flatMap((text) => [check(text, 'failed', text), check(text, 'passed')])
+      const elements = await parsed(junit(checks))
+      const expected = checks.flatMap(({ verdict }) =>
+        verdict === 'failed' ? ['testcase', 'failure'] : ['testcase'],
+      )
+      expect(elements).toEqual(['testsuites', 'testsuite', ...expected])
+    },
+  )
+})
+
+describe('the summary', () => {
+  test.each(hostile)('%j stays one cell of a table', (text) => {
+    const rows = summary([check(text, 'failed', text)])
+      .trim()
+      .split('\n')
+    expect(rows).toHaveLength(6)
+    const cells = (rows.at(-1) ?? '').split('|')
+    expect(cells).toHaveLength(5)
+    for (const cell of cells.slice(2, 4)) {
+      expect(cell.trim()).toMatch(/^<code>[^<>]*<\/code>$/)
+      expect(cell.length).toBeLessThan(4000)
+    }
+  })
+
+  test('names what did not pass, and counts what did', () => {
+    const text = summary([
+      check('a', 'passed'),
+      check('b', 'failed'),
+      { ...check('c', 'skipped'), gate: 'ui' },
+    ])
+    expect(text).toContain('| ❌ smoke | 1 of 2 passed | |')
+    expect(text).toContain('| ❌ | <code>b</code> | <code>expected status 200, saw x</code> |')
+    expect(text).toContain('| ✅ ui |')
+  })
+})

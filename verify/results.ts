@@ -1,0 +1,74 @@
+/** Results for programs: JSON, JUnit XML for CI systems, annotations and a summary for GitHub Actions. */
+import { appendFile, mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { annotate } from '../lib/actions.ts'
+import { objections, type CheckResult } from '../lib/check.ts'
+
+/** Writes `checks.json` and `junit.xml` beside the evidence; under GitHub Actions tells the run as well. */
+export async function keepResults(folder: string, results: readonly CheckResult[]): Promise<void> {
+  await mkdir(folder, { recursive: true })
+  await writeFile(join(folder, 'checks.json'), `${JSON.stringify(results, undefined, 2)}\n`)
+  await writeFile(join(folder, 'junit.xml'), junit(results))
+  for (const { gate, name, expected, seen } of objections(results).slice(0, 10)) {
+    annotate('error', `${gate}: ${name}`, `expected ${expected}, saw ${seen}`)
+  }
+  const { GITHUB_STEP_SUMMARY } = process.env
+  if (GITHUB_STEP_SUMMARY) await appendFile(GITHUB_STEP_SUMMARY, summary(results))
+}
+
+/**
+ * A test suite for each kind; inconclusive is an error, which CI systems show apart from a failure. Pure.
+ * https://github.com/testmoapp/junitxml
+ */
+export function junit(results: readonly CheckResult[]): string {
+  const suites = [...Map.groupBy(results, ({ gate }) => gate)].map(([gate, checks]) => {
+    const cases = checks.map(
+      (check) =>
+        `    <testcase classname="${xml(gate)}" name="${xml(check.name)}" time="${check.ms / 1000}">${outcome(check)}</testcase>`,
+    )
+    return `  <testsuite name="${xml(gate)}" ${counts(checks)}>\n${cases.join('\n')}\n  </testsuite>`
+  })
+  return `<?xml version="1.0" encoding="UTF-8"?>\n<testsuites ${counts(results)}>\n${suites.join('\n')}\n</testsuites>\n`
+}
+
+function counts(checks: readonly CheckResult[]): string {
+  const of = (wanted: CheckResult['verdict']) => checks.filter(({ verdict }) => verdict === wanted).length
+  const time = checks.reduce((sum, { ms }) => sum + ms, 0) / 1000
+  return `tests="${checks.length}" failures="${of('failed')}" errors="${of('inconclusive')}" skipped="${of('skipped')}" time="${time}"`
+}
+
+function outcome({ verdict, expected, seen }: CheckResult): string {
+  const message = `message="${xml(`expected ${expected}, saw ${seen}`)}"`
+  if (verdict === 'failed') return `<failure ${message}/>`
+  if (verdict === 'inconclusive') return `<error ${message}/>`
+  return verdict === 'skipped' ? `<skipped ${message}/>` : ''
+}
+
+/** For an attribute of XML 1.0, which has no place for most control characters. */
+function xml(text: string): string {
+  // oxlint-disable-next-line no-control-regex
+  return Bun.escapeHTML(text.replace(/[\u0000-\u0008\u000B\u000C\u000E-\u001F\uFFFE\uFFFF]/g, '\uFFFD'))
+}
+
+const marks = { passed: '✅', failed: '❌', inconclusive: '❓', skipped: '➖' } as const
+
+/** A table of what did not pass, and how many of each kind did. Pure. */
+export function summary(results: readonly CheckResult[]): string {
+  const rows = [...Map.groupBy(results, ({ gate }) => gate)].flatMap(([gate, checks]) => {
+    const bad = objections(checks)
+    const mark = bad.length === 0 ? marks.passed : marks[bad[0]?.verdict ?? 'failed']
+    const head = `| ${mark} ${gate} | ${checks.length - bad.length} of ${checks.length} passed | |`
+    return [
+      head,
+      ...bad.map(
+        (check) =>
+          `| ${marks[check.verdict]} | ${cell(check.name)} | ${cell(`expected ${check.expected}, saw ${check.seen}`)} |`,
+      ),
+    ]
+  })
+  return ['### Checks', '', '| kind | | |', '|---|---|---|', ...rows, '', ''].join('\n')
+}
+
+/** What an application answered must not become markup of ours. */
+const cell = (text: string): string =>
+  `<code>${Bun.escapeHTML(text.replace(/\s+/g, ' ').slice(0, 500)).replaceAll('|', '&#124;')}</code>`
