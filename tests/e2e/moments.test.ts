@@ -1,0 +1,108 @@
+/** Somebody else moves traffic at the worst moment: by hand, or with a rollback. */
+import { expect } from 'bun:test'
+import { until, type Started } from '../../examples/rehearsal/program.ts'
+import { APP, type Settings, type Workspace } from '../../examples/rehearsal/workspace.ts'
+import { exits, rehearsal, safely, since, unharmed, versions } from './suite.ts'
+
+const stage = rehearsal()
+
+/** 1.0.0 is live in blue, and 2.0.0 is being deployed with these settings. */
+async function deploying(settings: Settings): Promise<{ workspace: Workspace; run: Started }> {
+  const workspace = await stage().open({ settings }, '1.0.0', '2.0.0')
+  exits(await workspace.deploy('1.0.0'), 0)
+  const run = workspace.start('deploy', ['--env', 'production', '--yes', '--version', '2.0.0'])
+  return { workspace, run }
+}
+
+const selects = async (workspace: Workspace, wanted: object): Promise<void> => {
+  await until(`the selector to be ${JSON.stringify(wanted)}`, async () =>
+    Bun.deepEquals(await workspace.selector(), wanted) ? true : undefined,
+  )
+}
+
+const pods = async (workspace: Workspace, color: string): Promise<string> =>
+  await workspace.kubectl('get', 'pods', '-l', `color=${color}`, '-o', 'name', '--sort-by=.metadata.name')
+
+const byHand = (color: string) => [
+  'patch',
+  'service',
+  APP,
+  '-p',
+  `{"spec":{"selector":{"color":"${color}"}}}`,
+]
+
+safely(
+  'S2: a deployment never recycles what users were brought back to by hand while it drained',
+  async () => {
+    const { workspace, run } = await deploying({ drain: '8s' })
+    const before = await pods(workspace, 'blue')
+    await selects(workspace, { app: APP, color: 'green' })
+    const traffic = await workspace.traffic(40, 4)
+    await Bun.sleep(3000) // past the proof, into the drain
+    await workspace.kubectl(...byHand('blue'))
+    const moved = exits(await run.ended, 4)
+    expect(moved.stderr).toContain('Users are on blue, no longer on green: somebody else moved them')
+    expect(await pods(workspace, 'blue')).toBe(before)
+    expect((await workspace.selector()).color).toBe('blue')
+    unharmed(await traffic.stop())
+    expect((await workspace.history())[0]).toMatchObject({ outcome: 'needs-person' })
+  },
+)
+
+safely('S3: a rollback while a deployment drains is never followed by its recycling', async () => {
+  const { workspace, run } = await deploying({ drain: '20s' })
+  const before = await pods(workspace, 'blue')
+  await selects(workspace, { app: APP, color: 'green' })
+  const traffic = await workspace.traffic(40, 4)
+  exits(await workspace.rollback(), 0)
+  const moment = Date.now()
+  exits(await run.ended, 5)
+  expect(await pods(workspace, 'blue')).toBe(before)
+  const samples = await traffic.stop()
+  unharmed(samples)
+  expect(versions(since(samples, moment).filter(({ kind }) => kind === 'new'))).toEqual(['1.0.0'])
+  const outcomes = (await workspace.history()).map(({ kind, outcome }) => `${kind} ${outcome}`)
+  expect(outcomes[0]).toBe('rollback succeeded')
+  expect(outcomes.some((line) => line.endsWith(' open'))).toBe(false)
+})
+
+safely('S1: a rollback inside an overlap never goes forward', async () => {
+  const { workspace, run } = await deploying({ switch: 'overlap', overlap: '20s' })
+  await selects(workspace, { app: APP })
+  const traffic = await workspace.traffic(40, 4)
+  exits(await workspace.rollback(), 0)
+  const moment = Date.now()
+  expect(await workspace.selector()).toEqual({ app: APP, color: 'blue' })
+  exits(await run.ended, 5)
+  expect(await workspace.selector()).toEqual({ app: APP, color: 'blue' })
+  const samples = await traffic.stop()
+  unharmed(samples)
+  expect(versions(since(samples, moment).filter(({ kind }) => kind === 'new'))).toEqual(['1.0.0'])
+})
+
+safely('S5: a repair never moves users whom somebody brought back by hand', async () => {
+  const { workspace, run } = await deploying({ drain: '60s' })
+  await selects(workspace, { app: APP, color: 'green' })
+  run.signal('SIGKILL')
+  await run.ended
+  await workspace.kubectl(...byHand('blue'))
+  const before = await pods(workspace, 'blue')
+  const traffic = await workspace.traffic(40, 4)
+  exits(await workspace.run('deployment-status', ['--repair']), 0)
+  expect(await workspace.selector()).toEqual({ app: APP, color: 'blue' })
+  expect(await pods(workspace, 'blue')).toBe(before)
+  const samples = await traffic.stop()
+  unharmed(samples)
+  expect(versions(samples)).toEqual(['1.0.0'])
+  expect((await workspace.status()).unfinished).toEqual([])
+})
+
+safely('S1: an automatic rollback never waits for as many pods as the bad release has', async () => {
+  const workspace = await stage().open({ autoscaler: { min: 1, max: 4 } }, '1.0.0')
+  await stage().images.push('2.0.0-live', { FAULT_LIVE_ERROR_RATE: '0.5' })
+  exits(await workspace.deploy('1.0.0'), 0)
+  workspace.overlay({ replicas: 3, autoscaler: { min: 3, max: 4 } })
+  const back = exits(await workspace.deploy('2.0.0-live'), 3)
+  expect(back.stderr).toContain('Rolled back: users are on blue again')
+  expect((await workspace.selector()).color).toBe('blue')
+})
