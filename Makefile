@@ -32,8 +32,11 @@ install: node_modules/.installed ## Bun and the packages, into this folder
 	@bun --version > /dev/null 2>&1 || { cd .tools/node_modules/bun && node install.js; }
 	@touch $@
 
-node_modules/.installed: .tools/.bun-$(BUN_VERSION) package.json bun.lock
+# The example application has its own packages: typescript-eslint does not take the TypeScript of these scripts.
+EXAMPLE := examples/chatbot-platform
+node_modules/.installed: .tools/.bun-$(BUN_VERSION) package.json bun.lock $(EXAMPLE)/package.json $(EXAMPLE)/bun.lock
 	bun install --frozen-lockfile
+	bun install --frozen-lockfile --cwd $(EXAMPLE)
 	@touch $@
 
 .PHONY: kubectl

@@ -2,7 +2,8 @@
  * Commands are values, and this is the one place that runs them. The line that is printed and the line that
  * is run are made from the same array.
  */
-import { $, quote } from 'zx/core'
+import type { Readable } from 'node:stream'
+import { $, quote, type ProcessOutput, type ProcessPromise } from 'zx/core'
 import { DeployError } from './errors.ts'
 
 export type Command = readonly [program: string, ...args: string[]]
@@ -19,7 +20,23 @@ export interface RunOptions {
   signal?: AbortSignal
   /** ms; the whole process tree is ended then, and the exit code is 124 */
   timeout?: number
+  /** Where it runs; without one, where this process does. */
+  folder?: string
+  /** Variables beside those of this process. */
+  env?: Readonly<Record<string, string>>
+  /** What it says goes to standard error as it says it, and is not kept. */
+  live?: boolean
+  /**
+   * `SIGKILL`: when its time is over, or the signal aborts, its whole tree is ended at once. For a program whose
+   * children would outlive one that is told to end (a browser).
+   */
+  killSignal?: 'SIGKILL'
+  /** Told each line as it comes, and all of it is kept. */
+  onLine?: (line: string, stream: 'stdout' | 'stderr') => void
 }
+
+/** How long a program that was told to end may take, in ms. */
+const PATIENCE = 5_000
 
 export interface Shell {
   /** Runs a command that changes nothing; also in a dry run. A non-zero exit is an answer, not an error. */
@@ -57,22 +74,68 @@ function quotePosix(word: string): string {
   return `'${word.replaceAll("'", `'\\''`)}'`
 }
 
-async function run(command: Command, { input, signal, timeout }: RunOptions = {}): Promise<Output> {
-  const options = {
+async function run(command: Command, options: RunOptions = {}): Promise<Output> {
+  const { input, signal, timeout, folder, env, live, killSignal, onLine } = options
+  const started = performance.now()
+  const child = $({
     nothrow: true,
     quiet: true,
     quote,
     // zx never closes a pipe into which it writes nothing.
-    stdio: [input ? 'pipe' : 'ignore', 'pipe', 'pipe'] as const,
+    stdio: [input ? 'pipe' : 'ignore', live ? 2 : 'pipe', live ? 2 : 'pipe'],
     ...(input && { input }),
-    ...(signal && { signal }),
+    ...(signal && !killSignal && { signal }),
     ...(timeout !== undefined && { timeout }),
-  }
-  const started = performance.now()
-  const { stdout, stderr, exitCode } = await $({ ...options, stdio: [...options.stdio] })`${command}`
+    ...(killSignal && { timeoutSignal: killSignal }),
+    ...(folder !== undefined && { cwd: folder }),
+    ...(env && { env: { ...process.env, ...env } }),
+  })`${command}`
+  const rests = onLine
+    ? (['stdout', 'stderr'] as const).map((name) => eachLine(child[name], (line) => onLine(line, name)))
+    : []
+  const { stdout, stderr, exitCode } = await insisting(child, options)
+  for (const rest of rests) rest()
   // A shell whose children were ended may still end well itself.
   const late = timeout !== undefined && performance.now() - started >= timeout
   return { stdout, stderr, exitCode: late ? 124 : (exitCode ?? 124) }
+}
+
+/** A program that ignores being told to end is ended all the same. */
+async function insisting(
+  child: ProcessPromise,
+  { signal, timeout, killSignal }: RunOptions,
+): Promise<ProcessOutput> {
+  const end = (): void => {
+    if (child.stage === 'running') void child.kill('SIGKILL')
+  }
+  let afterAbort: ReturnType<typeof setTimeout> | undefined
+  const told = (): void => {
+    afterAbort = setTimeout(end, killSignal ? 0 : PATIENCE)
+  }
+  const afterTimeout = timeout === undefined ? undefined : setTimeout(end, timeout + PATIENCE)
+  signal?.addEventListener('abort', told, { once: true })
+  if (signal?.aborted) told()
+  try {
+    return await child
+  } finally {
+    signal?.removeEventListener('abort', told)
+    clearTimeout(afterTimeout)
+    clearTimeout(afterAbort)
+  }
+}
+
+/** Hands on each line; what it returns hands on what came after the last line break. */
+function eachLine(stream: Readable, take: (line: string) => void): () => void {
+  const decoder = new TextDecoder()
+  let rest = ''
+  stream.on('data', (chunk: Buffer) => {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
+    rest = lines.pop() ?? ''
+    for (const line of lines) take(line)
+  })
+  return () => {
+    if (rest) take(rest)
+  }
 }
 
 function start(command: Command): Running {

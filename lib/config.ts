@@ -4,25 +4,15 @@ import { dirname, resolve } from 'node:path'
 import { LineCounter, parseDocument, type Document } from 'yaml'
 import { z } from 'zod'
 import { DeployError, Exit, sentence } from './errors.ts'
-import { defaults, deployFile, merged, type Environment } from './settings/file.ts'
+import { defaults, deployFile, merged, pipelineFile, type Environment } from './settings/file.ts'
 
 /**
  * Reads the file and decides every setting of one environment.
  * @throws DeployError (2) listing each problem with its line
  */
 export function loadEnvironment(file: string, name: string | undefined, variables: Variables): Environment {
-  const { document, lines, content } = readYaml(file)
-  const problems: string[] = []
-  const at = (location: readonly PropertyKey[]) => `${file}:${lineOf(document, lines, location)}`
-  const raw = expand(content, variables, [], (location, problem) =>
-    problems.push(`${at(location)}: ${dotted(location)}: ${problem}`),
-  )
-  const parsed = deployFile.safeParse(raw)
-  for (const { location, message } of (parsed.error?.issues ?? []).flatMap(told))
-    problems.push(`${at(location)}: ${dotted(location)}: ${message}`)
-  if (problems.length > 0 || !parsed.success) throw new DeployError(problems.join('\n'), Exit.usage)
-
-  const known = Object.keys(parsed.data.environments)
+  const { data, raw } = load(file, deployFile, variables, (content) => content)
+  const known = Object.keys(data.environments)
   if (name === undefined) throw new DeployError(`--env is required: ${known.join(', ')}`, Exit.usage)
   if (!known.includes(name)) {
     throw new DeployError(`${file} has no environment "${name}": it has ${known.join(', ')}`, Exit.usage)
@@ -30,10 +20,47 @@ export function loadEnvironment(file: string, name: string | undefined, variable
   const { environments, ...general } = z.record(z.string(), z.json()).parse(raw)
   const own = z.record(z.string(), z.record(z.string(), z.json())).parse(environments)[name]
   const layers = merged.parse(overlay(overlay(defaults, general), own))
-  const { app, image } = parsed.data
+  const { app, image } = data
   const from = (path: string): string => resolve(dirname(file), path)
   const ui = layers.ui && { ...layers.ui, specs: from(layers.ui.specs) }
   return { ...layers, name, app, image, manifests: from(layers.manifests), ui }
+}
+
+/**
+ * Reads what the stages before a deployment need, and nothing of any environment. Folders are absolute.
+ * @throws DeployError (2) listing each problem with its line
+ */
+export function loadPipeline(file: string, variables: Variables): z.infer<typeof pipelineFile> {
+  const known = Object.keys(pipelineFile.shape)
+  const { data } = load(file, pipelineFile, variables, (content) =>
+    isMapping(content) ? Object.fromEntries(known.map((key) => [key, content[key]])) : content,
+  )
+  const { stages, scan } = data
+  const from = (path: string): string => resolve(dirname(file), path)
+  return {
+    ...data,
+    ...(stages && { stages: { ...stages, folder: from(stages.folder) } }),
+    ...(scan && { scan: { ...scan, folder: from(scan.folder), waivers: from(scan.waivers) } }),
+  }
+}
+
+function load<T>(
+  file: string,
+  schema: z.ZodType<T>,
+  variables: Variables,
+  part: (content: unknown) => unknown,
+): { data: T; raw: unknown } {
+  const { document, lines, content } = readYaml(file)
+  const problems: string[] = []
+  const at = (location: readonly PropertyKey[]) => `${file}:${lineOf(document, lines, location)}`
+  const raw = expand(part(content), variables, [], (location, problem) =>
+    problems.push(`${at(location)}: ${dotted(location)}: ${problem}`),
+  )
+  const parsed = schema.safeParse(raw)
+  for (const { location, message } of (parsed.error?.issues ?? []).flatMap(told))
+    problems.push(`${at(location)}: ${dotted(location)}: ${message}`)
+  if (problems.length > 0 || !parsed.success) throw new DeployError(problems.join('\n'), Exit.usage)
+  return { data: parsed.data, raw }
 }
 
 interface Problem {

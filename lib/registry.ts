@@ -48,19 +48,24 @@ const MANIFESTS = [
 
 /** The image by digest, as the cluster will pull it. @throws DeployError (1) when the registry does not have it */
 export async function resolveDigest(image: string, shell: Shell): Promise<string> {
-  const reference = parseReference(image)
   const name = image.replace(/@.*$/, '').replace(/:[^:/]*$/, '')
+  const digest = await findDigest(image, shell)
+  if (digest !== undefined) return `${name}@${digest}`
+  throw new DeployError(`The registry has no image ${image}: build and push it first, or check --version`)
+}
+
+/** The digest that a name stands for, or undefined when the registry says that it has no such image. */
+export async function findDigest(image: string, shell: Shell): Promise<string | undefined> {
+  const reference = parseReference(image)
   const response = await head(reference, shell)
-  if (response.status === 404) {
-    throw new DeployError(`The registry has no image ${image}: build and push it first, or check --version`)
-  }
+  if (response.status === 404) return undefined
   if (!response.ok) throw new DeployError(`The registry answered ${response.status} for ${image}`)
   const digest = response.headers.get('docker-content-digest') ?? ''
   if (!DIGEST.test(digest)) throw new DeployError(`The registry names no digest for ${image}`)
   if (reference.digest && digest !== reference.digest) {
     throw new DeployError(`The registry answered with ${digest} for ${image}`)
   }
-  return `${name}@${digest}`
+  return digest
 }
 
 async function head(reference: Reference, shell: Shell): Promise<Response> {

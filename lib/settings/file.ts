@@ -4,6 +4,8 @@
  */
 import { z } from 'zod'
 import { accounts, pageQuality, performance, security, smoke, ui } from './gates.ts'
+import { scan } from './scan.ts'
+import { stages } from './stages.ts'
 import { count, dnsLabel, duration, httpUrl, path } from './scalars.ts'
 
 const witness = z.strictObject({
@@ -92,11 +94,16 @@ const environment = z.strictObject({
 export const deployFile = z.strictObject({
   app: dnsLabel.max(40),
   image: z.string().regex(/^([^\s@/]+\/)*[^\s@/:]+$/, 'expected an image name without tag and digest'),
+  stages: stages.optional(),
+  scan: scan.optional(),
   ...z.strictObject(settings).partial().shape,
   environments: z
     .record(z.string(), z.strictObject({ ...environment.shape, ...z.strictObject(settings).partial().shape }))
     .refine((all) => Object.keys(all).length > 0, 'expected at least one environment'),
 })
+
+/** What the stages before a deployment read of it: they are the same for all environments. */
+export const pipelineFile = deployFile.pick({ app: true, image: true, stages: true, scan: true })
 
 /** An environment's own settings over the general ones over the defaults. */
 export const merged = z.object({ ...environment.shape, ...settings })

@@ -8,7 +8,9 @@ setDefaultTimeout(60_000)
 
 const root = join(import.meta.dir, '../..')
 const scripts = readdirSync(join(root, 'scripts')).filter((name) => name.endsWith('.ts'))
-const withEnvironment = scripts.filter((name) => name !== 'config-schema.ts')
+/** What is built once, for all environments, and the schema know of none. */
+const withoutEnvironment = /^(config-schema|(lint|test|build)-app|security-scan|docker-build)\.ts$/
+const withEnvironment = scripts.filter((name) => !withoutEnvironment.test(name))
 
 /** Runs a script with no program but Bun within reach, so that nothing can be touched. */
 async function run(name: string, ...args: string[]) {

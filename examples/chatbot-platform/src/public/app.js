@@ -55,10 +55,11 @@ const openId = () => location.hash.slice(1)
 
 async function showConversation() {
   const id = openId()
-  find('conversation').hidden = id === ''
+  find('conversation').hidden = true // a message sent before its history is there would be wiped out by it
   if (id === '') return
   const conversation = await get(`/api/conversations/${id}`)
   if (id !== openId()) return // another one was opened meanwhile
+  find('conversation').hidden = false
   find('title').textContent = conversation.title
   messages.replaceChildren()
   for (const { author, text } of conversation.messages) addMessage(author, text)

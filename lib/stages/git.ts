@@ -1,0 +1,92 @@
+/**
+ * Which commit this is, and by which names it goes. In GitHub Actions the names are those of the event that
+ * started the run; elsewhere git is asked. Nothing that is read here is ever part of a command line as it is.
+ */
+import type { Shell } from '../command.ts'
+import { DeployError, Exit } from '../errors.ts'
+
+export interface Names {
+  branch?: string
+  tag?: string
+  pullRequest?: number
+}
+
+export interface Source extends Names {
+  commit: string
+  /** ISO 8601, UTC */
+  committedAt: string
+  /** Something is in the folder that is not in the commit. */
+  dirty: boolean
+  /** Where the repository can be looked at, without credentials. */
+  url?: string
+}
+
+type Variables = Readonly<Record<string, string | undefined>>
+
+/** @throws DeployError (2) when the folder belongs to no commit, or to another than the one the run is for */
+export async function readSource(folder: string, shell: Shell, variables: Variables): Promise<Source> {
+  const run = async (...args: string[]) => await shell.read(['git', '-C', folder, ...args])
+  const must = async (...args: string[]): Promise<string> => {
+    const { stdout, stderr, exitCode } = await run(...args)
+    if (exitCode === 0) return stdout.trimEnd()
+    const why = stderr.trim().split('\n')[0]
+    throw new DeployError(`git names no commit for ${folder}, which a stage records: ${why}`, Exit.usage)
+  }
+  const git = async (...args: string[]): Promise<string | undefined> => {
+    const { stdout, exitCode } = await run(...args)
+    return exitCode === 0 ? stdout.trimEnd() : undefined
+  }
+  const [commit = '', seconds] = (await must('log', '-1', '--format=%H %ct', 'HEAD')).split(' ')
+  const status = await must('status', '--porcelain')
+  const inActions = variables.GITHUB_ACTIONS === 'true'
+  if (inActions && variables.GITHUB_SHA !== commit) {
+    const { GITHUB_SHA } = variables
+    throw new DeployError(`${commit} is checked out, but the run is for ${GITHUB_SHA}`, Exit.usage)
+  }
+  const names = inActions
+    ? namesOfRef(variables.GITHUB_REF ?? '')
+    : localNames(
+        await git('symbolic-ref', '--quiet', '--short', 'HEAD'),
+        await git('tag', '--points-at', 'HEAD'),
+      )
+  const url = inActions
+    ? browsable(`${variables.GITHUB_SERVER_URL}/${variables.GITHUB_REPOSITORY}`)
+    : browsable((await git('remote', 'get-url', 'origin')) ?? '')
+  const committedAt = new Date(Number(seconds) * 1000).toISOString()
+  return { commit, committedAt, dirty: status !== '', ...names, ...(url !== undefined && { url }) }
+}
+
+/** What a result or an image names as its source; the commit's own name only if there is nothing beside it. */
+export function revision({ commit, dirty }: Pick<Source, 'commit' | 'dirty'>): string {
+  return dirty ? `${commit}-dirty` : commit
+}
+
+/** `refs/heads/…`, `refs/tags/…` or `refs/pull/N/merge`; any other ref gives no name. */
+export function namesOfRef(ref: string): Names {
+  const [, kind, name = ''] = /^refs\/(heads|tags|pull)\/([^]+)$/.exec(ref) ?? []
+  const number = /^(\d+)\/(merge|head)$/.exec(name)?.[1]
+  if (kind === 'heads') return { branch: name }
+  if (kind === 'tags') return { tag: name }
+  return number === undefined ? {} : { pullRequest: Number(number) }
+}
+
+/** Of several tags on one commit, the highest version. */
+export function localNames(branch: string | undefined, tags: string | undefined): Names {
+  const [tag] = (tags ?? '').split('\n').filter(Boolean).toSorted(newestFirst)
+  return { ...(branch && { branch }), ...(tag !== undefined && { tag }) }
+}
+
+function newestFirst(a: string, b: string): number {
+  if (isVersion(a) && isVersion(b)) return Bun.semver.order(b.replace(/^v/, ''), a.replace(/^v/, ''))
+  return Number(isVersion(b)) - Number(isVersion(a))
+}
+
+const isVersion = (tag: string): boolean => /^v?\d+\.\d+\.\d+/.test(tag)
+
+/** `git@host:owner/name.git` and `https://user:token@host/owner/name.git` → `https://host/owner/name` */
+function browsable(remote: string): string | undefined {
+  const address = remote.replace(/^(?:ssh:\/\/)?git@([\w.-]+)[:/]/, 'https://$1/')
+  if (!URL.canParse(address)) return undefined
+  const { protocol, host, pathname } = new URL(address)
+  return /^https?:$/.test(protocol) ? `${protocol}//${host}${pathname.replace(/\.git$/, '')}` : undefined
+}

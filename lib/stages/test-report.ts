@@ -1,0 +1,68 @@
+/**
+ * What a test run or a linter says it did, read from its report: an exit code without one proves nothing.
+ * JUnit XML is read for its elements alone, whatever runner wrote it; ESLint's JSON as ESLint documents it.
+ */
+import { z } from 'zod'
+import { parseJson } from '../json.ts'
+
+export interface TestCounts {
+  tests: number
+  failed: number
+  skipped: number
+}
+
+/** Comments and literal text, which may hold anything, then a tag with its attributes. */
+const MARKUP =
+  /<!--[^]*?-->|<!\[CDATA\[[^]*?\]\]>|<(?<end>\/?)(?<name>[\w:.-]+)(?<attributes>(?:[^<>"']|"[^"]*"|'[^']*')*?)(?<empty>\/?)>/g
+
+/** Counts the test cases. Undefined when it is not JUnit XML, or not all of it. */
+export function readJUnit(xml: string): TestCounts | undefined {
+  const counts: TestCounts = { tests: 0, failed: 0, skipped: 0 }
+  const open: string[] = []
+  const seen = new Set<string>()
+  let root: string | undefined
+  for (const { groups = {} } of xml.matchAll(MARKUP)) {
+    const { name, end, empty } = groups
+    if (name === undefined) continue
+    if (end) {
+      if (open.pop() !== name) return undefined
+    } else {
+      root ??= name
+      if (name === 'testcase') seen.clear()
+      if (open.at(-1) === 'testcase') seen.add(name)
+      if (!empty) open.push(name)
+    }
+    // A test case ends with its end tag, or is empty.
+    if (name === 'testcase' && (end || empty)) count(counts, seen)
+  }
+  const complete = open.length === 0 && (root === 'testsuites' || root === 'testsuite')
+  return complete ? counts : undefined
+}
+
+function count(counts: TestCounts, seen: ReadonlySet<string>): void {
+  counts.tests++
+  if (seen.has('failure') || seen.has('error')) counts.failed++
+  else if (seen.has('skipped')) counts.skipped++
+}
+
+const eslintReport = z.array(
+  z.object({ filePath: z.string(), errorCount: z.number(), warningCount: z.number() }),
+)
+
+export interface LintCounts {
+  files: number
+  errors: number
+  warnings: number
+}
+
+/** Undefined when it is not ESLint's JSON. */
+export function readEslint(json: string): LintCounts | undefined {
+  const { data } = eslintReport.safeParse(parseJson(json))
+  return (
+    data && {
+      files: data.length,
+      errors: data.reduce((sum, { errorCount }) => sum + errorCount, 0),
+      warnings: data.reduce((sum, { warningCount }) => sum + warningCount, 0),
+    }
+  )
+}

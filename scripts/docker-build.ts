@@ -1,0 +1,71 @@
+#!/usr/bin/env bun
+/** Builds the application's image, pushes it, and leaves what the registry has in reports/release.json. */
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { data, main, text } from '../lib/cli.ts'
+import { loggedIn } from '../lib/stages/docker-login.ts'
+import { writeOutputs, writeSummary } from '../lib/github-output.ts'
+import { buildAndPush, buildOnly } from '../lib/stages/image.ts'
+import { planImage } from '../lib/stages/image-plan.ts'
+import { readRelease, RELEASE, stageResults, writeRelease } from '../lib/stages/release-file.ts'
+import { readLockfiles, writeBill } from '../lib/stages/sbom.ts'
+import { recordStage } from '../lib/stages/stage.ts'
+import { declared, realStage, stageFlags } from '../lib/stages/settings.ts'
+
+const usage = `Usage: bun scripts/docker-build.ts [--image NAME] [--no-push] [--config FILE]
+
+  --image NAME     without a tag; default image in deploy.yaml
+  --no-push        build only: for pull requests, which have no login
+  --config FILE    default deploy.yaml
+  --json           the release on standard output
+
+Tags by the names of the commit, as docker/metadata-action does. Logs in
+with REGISTRY_USERNAME and REGISTRY_PASSWORD, or as docker is logged in.
+Leaves reports/release.json, and result.json and sbom.cdx.json in
+reports/docker.
+Exit: 0 done, 1 failed, 2 usage or configuration, 6 the version is in the
+registry already with other content, or the tree is not the commit,
+70 timed out, 130 interrupted
+`
+
+const options = { ...stageFlags, image: { type: 'string' }, 'no-push': { type: 'boolean' } } as const
+
+if (import.meta.main) {
+  await main(usage, options, async (run) => {
+    const { flags, log } = run
+    rmSync(RELEASE, { force: true }) // an earlier image's
+    const { pipeline, world } = await realStage(run)
+    const settings = declared(pipeline.docker, 'docker')
+    const named = { ...pipeline, image: text(flags, 'image') ?? pipeline.image }
+    const plan = planImage(named, settings, world.source)
+    const packages = readLockfiles(pipeline.folder, settings.lockfiles)
+    const push = !flags['no-push']
+    await recordStage('docker', world, async (outcome, reports) => {
+      const making = { ...world, outcome, warn: (line: string) => log.warn(line) }
+      if (!push) await buildOnly(plan, making)
+      else {
+        const login = { registry: plan.registry, shell: world.shell, variables: process.env }
+        const digest = await loggedIn(login, () => buildAndPush(plan, making))
+        const builtAt = new Date(world.now()).toISOString()
+        const { image, version, tags, commit } = plan
+        const sbom = writeBill(join(reports, 'sbom.cdx.json'), packages, {
+          image,
+          digest,
+          version,
+          at: builtAt,
+        })
+        outcome.artifacts.push(sbom)
+        outcome.counts = { packages: packages.length, tags: tags.length }
+        writeRelease({ image, digest, tags, version, commit, builtAt, sbom, stages: stageResults() })
+      }
+    })
+    if (!push) return log.print(log.style.green('Built, and not pushed.'))
+    const release = readRelease()
+    const { image, digest, version, tags } = release
+    const name = `${image}@${digest}`
+    writeOutputs({ image: name, digest, version, tags: tags.join('\n') }, process.env)
+    writeSummary(`### Image ${version}\n\n\`${name}\`\n\nTags: \`${tags.join('`, `')}\``, process.env)
+    log.print(log.style.green(`Pushed ${name} as ${tags.join(', ')}.`))
+    if (flags.json) data(release)
+  })
+}

@@ -1,0 +1,85 @@
+import { describe, expect, test } from 'bun:test'
+import { belowFloor, readLcov, shown, summary } from '../../../lib/stages/coverage.ts'
+
+const record = (file: string, ...lines: string[]) =>
+  [
+    'TN:',
+    `SF:${file}`,
+    'FNF:1',
+    'FNH:1',
+    ...lines.map((line) => `DA:${line}`),
+    'LF:9',
+    'LH:9',
+    'end_of_record',
+    '',
+  ].join('\n')
+
+const runs = (...texts: string[]) =>
+  texts.map((text) => {
+    const hits = readLcov(text)
+    if (!hits) throw new Error('it is lcov')
+    return hits
+  })
+
+describe('the share of lines', () => {
+  test('is counted from the lines, whatever the report sums up', () =>
+    expect(summary(runs(record('src/a.ts', '1,5', '2,0', '3,1', '4,0')), '')).toMatchObject({
+      lines: 4,
+      covered: 2,
+      percent: 50,
+    }))
+
+  test('of several runs: a line that one of them ran is covered, and counted once', () => {
+    const [one, two] = [record('src/a.ts', '1,5', '2,0'), record('src/a.ts', '1,0', '2,1', '3,0')]
+    expect(summary(runs(one, two), '')).toMatchObject({ lines: 3, covered: 2 })
+  })
+
+  test('only of the files that are meant, the least covered first', () => {
+    const text = record('src/a.ts', '1,1') + record('tests/a.ts', '1,0') + record('src/b.ts', '1,0', '2,1')
+    expect(summary(runs(text), 'src/').files).toEqual([
+      { file: 'src/b.ts', lines: 2, covered: 1 },
+      { file: 'src/a.ts', lines: 1, covered: 1 },
+    ])
+  })
+})
+
+describe('what is no report is none', () => {
+  test.each([
+    '',
+    'all good',
+    '<html>',
+    'DA:1,1\nend_of_record\n',
+    'SF:a.ts\nDA:1,1\n',
+    'SF:a.ts\nDA:1,1\nSF:b.ts\nDA:1,1\nend_of_record\n',
+    'SF:a.ts\nDA:1,NaN\nend_of_record\n',
+    'SF:a.ts\nDA:1\nend_of_record\n',
+    'SF:a.ts\nDA:x,1\nend_of_record\n',
+    'SF:a.ts\nDA:1,-1\nend_of_record\n',
+  ])('%j', (text) => expect(readLcov(text)).toBeUndefined())
+})
+
+const lines = (covered: number, all: number) =>
+  summary(runs(record('a.ts', ...Array.from({ length: all }, (_, i) => `${i},${i < covered ? 1 : 0}`))), '')
+
+describe('the floor', () => {
+  test.each([
+    [80, 100, 80, undefined],
+    [81, 100, 80, undefined],
+    [7999, 10_000, 80, '79.9% of lines are covered, the floor is 80%'],
+    [0, 10, 0, undefined],
+    [0, 10, 1, '0% of lines are covered, the floor is 1%'],
+  ])('%d of %d against %d%%', (covered, all, floor, problem) =>
+    expect(belowFloor(lines(covered, all), { floor, of: '', files: ['x'] })).toBe(problem),
+  )
+
+  test('nothing covers nothing, even when nothing is asked for', () => {
+    const settings = { floor: 0, of: 'src/', files: ['x'] }
+    expect(belowFloor(summary([], ''), settings)).toBe('the coverage report knows no line of src/')
+    expect(belowFloor(summary(runs(record('lib/a.ts', '1,1')), 'src/'), settings)).toContain(
+      'no line of src/',
+    )
+    expect(belowFloor(summary(runs(record('src/a.ts')), 'src/'), settings)).toContain('no line of src/')
+  })
+
+  test('is not reached by rounding', () => expect(shown(79.96)).toBe('79.9%'))
+})
