@@ -1,0 +1,70 @@
+#!/usr/bin/env bun
+/**
+ * Looks for known vulnerabilities in what the application is made of: npm's or Bun's audit, and OWASP
+ * Dependency-Check. Changes nothing but its reports, and Dependency-Check's copy of its data.
+ */
+import { join } from 'node:path'
+import { common, data, main, text } from '../lib/cli.ts'
+import { shell } from '../lib/command.ts'
+import { DeployError, Exit } from '../lib/errors.ts'
+import { readSource, revision } from '../lib/stages/git.ts'
+import { countsLine, findingLine, objections } from '../lib/scan/result.ts'
+import { securityScan } from '../lib/scan/scan.ts'
+import { plain } from '../lib/scan/text.ts'
+import { readWaivers } from '../lib/scan/waivers.ts'
+import { appendSummary, writeScan } from '../lib/scan/write.ts'
+import { scan, skips, type ScanSettings } from '../lib/settings/scan.ts'
+
+const usage = `Usage: bun scripts/security-scan.ts [--folder DIR] [--fail-on SEVERITY] [...]
+
+  --folder DIR        where the lockfile is; default .
+  --fail-on SEVERITY  low, medium, high (the default) or critical;
+                      what has no known severity always fails
+  --waivers FILE      accepted findings; default security-waivers.yaml
+  --skip SCANNER      audit or dependency-check; recorded with its --reason
+  --reason TEXT       why it is skipped
+  --timeout TIME      for each scanner; default 45m
+  --image IMAGE       of Dependency-Check, where it is not on PATH
+  --out DIR           reports go to DIR/security-scan; default reports
+  --json              the result on standard output
+
+From the environment: NVD_API_KEY, DEPENDENCY_CHECK_DATA (its data's folder)
+Exit: 0 passed, 1 findings or a scanner that failed, 2 usage
+`
+
+const { json, help } = common
+const value = { type: 'string' } as const
+const own = { folder: value, 'fail-on': value, waivers: value, timeout: value, image: value, out: value }
+const options = { json, help, ...own, skip: value, reason: value } as const
+
+if (import.meta.main) {
+  await main(usage, options, async ({ flags, log, signal }) => {
+    const settings = settingsOf(flags)
+    const skip = skips(text(flags, 'skip'), text(flags, 'reason'))
+    const waivers = readWaivers(settings.waivers, text(flags, 'waivers') !== undefined)
+    const sh = shell((line) => log.command(plain(line, 2000)))
+    const commit = revision(await readSource(settings.folder, sh, process.env))
+    const out = join(text(flags, 'out') ?? 'reports', 'security-scan')
+    const world = { shell: sh, log, signal, variables: process.env, now: Date.now, out, commit }
+    const scanned = await securityScan({ settings, skip, waivers }, world)
+    const result = writeScan(scanned, settings.folder, out)
+    if (process.env.GITHUB_STEP_SUMMARY) appendSummary(result, process.env.GITHUB_STEP_SUMMARY)
+    for (const found of result.findings) log.info(findingLine(found))
+    if (flags.json) data(result)
+    if (!result.passed)
+      throw new DeployError([...objections(result), `See ${join(out, 'report.html')}`].join('\n  '))
+    log.print(log.style.green(`Security scan passed: ${countsLine(result.counts)}.`))
+  })
+}
+
+function settingsOf(flags: Parameters<typeof text>[0]): ScanSettings {
+  const names = ['folder', 'fail-on', 'waivers', 'timeout', 'image']
+  const given = names.flatMap((name) => {
+    const said = text(flags, name)
+    return said === undefined ? [] : [[name === 'fail-on' ? 'failOn' : name, said]]
+  })
+  const parsed = scan.safeParse(Object.fromEntries(given))
+  if (parsed.success) return parsed.data
+  const { path = [], message = '' } = parsed.error.issues[0] ?? {}
+  throw new DeployError(`--${path.join('.').replace('failOn', 'fail-on')}: ${message}`, Exit.usage)
+}

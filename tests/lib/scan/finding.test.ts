@@ -1,0 +1,120 @@
+import { describe, expect, test } from 'bun:test'
+import { canonicalId, fixedIn, merge, primaryId, rating, type Finding } from '../../../lib/scan/finding.ts'
+
+const GHSA = 'GHSA-aaaa-bbbb-cccc'
+const CVE = 'CVE-2026-1234'
+
+const found = (ids: string[], more: Partial<Finding> = {}): Finding => ({
+  id: primaryId(ids),
+  ids,
+  title: '',
+  package: 'victim',
+  version: '1.0.0',
+  severity: 'high',
+  paths: ['node_modules/victim'],
+  sources: ['npm audit'],
+  ...more,
+})
+
+test.each([
+  ['cve-2026-1234', CVE],
+  ['ghsa-AAAA-bbbb-CCCC', GHSA],
+  ['jquery issue: 162', 'jquery issue: 162'],
+  ['CVE-2026-1234\n\u001B[31m', CVE],
+])('the id %j is %s', (said, id) => expect(canonicalId(said)).toBe(id))
+
+describe('the rating', () => {
+  test.each<[string | undefined, number | undefined, string]>([
+    ['moderate', undefined, 'medium'],
+    ['HIGH', undefined, 'high'],
+    [' Critical ', 1, 'critical'],
+    ['info', undefined, 'low'],
+    ['low', 9.8, 'low'],
+    [undefined, 9, 'critical'],
+    ['', 8.9, 'high'],
+    ['whatever', 6.9, 'medium'],
+    ['Unknown', 0.1, 'low'],
+    [undefined, undefined, 'unknown'],
+    ['whatever', undefined, 'unknown'],
+    [undefined, 0, 'unknown'],
+    [undefined, Number.NaN, 'unknown'],
+    [undefined, 11, 'unknown'],
+    [undefined, -1, 'unknown'],
+    ['constructor', undefined, 'unknown'],
+  ])('of %j with %p is %s', (word, cvss, severity) => expect(rating(word, cvss)).toBe(severity as never))
+})
+
+describe('the version that fixes it', () => {
+  test.each([
+    ['<1.2.3', '1.0.0', '1.2.3'],
+    ['>=2.0.0 <2.3.1', '2.1.0', '2.3.1'],
+    ['<1.2.3 || >=2.0.0 <2.0.5', '2.0.1', '2.0.5'],
+    ['<1.2.3 || >=2.0.0 <2.0.5', '1.0.0', '1.2.3'],
+    ['<1.2.3 || >=2.0.0 <2.0.5', '', '1.2.3 or 2.0.5'],
+    ['<=2.3.0', '2.0.0', 'after 2.3.0'],
+    ['*', '1.0.0', undefined],
+    ['>=1.0.0', '1.0.0', undefined],
+    ['not a range <', '1.0.0', undefined],
+    ['<1.2.3', '1.2.3-beta.1', '1.2.3'],
+  ])('%j for %j is %p', (range, version, fixed) => expect(fixedIn(range, version)).toBe(fixed as string))
+})
+
+describe('merge', () => {
+  const nvd = found([CVE, GHSA], { severity: 'critical', cvss: 9.8, sources: ['dependency-check'] })
+
+  test('one vulnerability under two names is one, and the worst that is said of it counts', () => {
+    const npm = found([GHSA], { severity: 'medium', cvss: 5.3, title: 'Pollution', fixedIn: '1.2.3' })
+    for (const order of [
+      [npm, nvd],
+      [nvd, npm],
+    ]) {
+      expect(merge(order)).toEqual([
+        {
+          ...npm,
+          id: GHSA,
+          ids: expect.arrayContaining([GHSA, CVE]) as never,
+          severity: 'critical',
+          cvss: 9.8,
+          sources: expect.arrayContaining(['npm audit', 'dependency-check']) as never,
+        },
+      ])
+    }
+  })
+
+  test('names that only a third one brings together', () => {
+    const merged = merge([found([CVE]), found([GHSA]), found([GHSA, CVE])])
+    expect(merged.map(({ ids }) => ids.toSorted())).toEqual([[CVE, GHSA]])
+  })
+
+  test('a scanner that knows no severity does not hide the one that does, nor the other way round', () => {
+    expect(merge([found([GHSA], { severity: 'unknown' }), found([GHSA], { severity: 'low' })])).toHaveLength(
+      1,
+    )
+    expect(merge([found([GHSA], { severity: 'unknown' })])[0]?.severity).toBe('unknown')
+  })
+
+  test.each<[string, Finding, Finding]>([
+    ['another package', found([CVE]), found([CVE], { package: 'other' })],
+    ['another version', found([CVE]), found([CVE], { version: '2.0.0' })],
+    ['no id in common', found([CVE]), found([GHSA])],
+    ['two CVEs that mention one GHSA', found([CVE, GHSA]), found(['CVE-2026-9999', GHSA])],
+    ['two GHSAs that mention one CVE', found([CVE, GHSA]), found(['GHSA-dddd-eeee-ffff', CVE])],
+  ])('%s stays apart', (_, one, other) => expect(merge([one, other])).toHaveLength(2))
+
+  test('a version that is not known is no other version', () => {
+    expect(merge([found([CVE], { version: '' }), found([CVE])])).toEqual([found([CVE])])
+  })
+
+  test('what nobody rated stands first, then the worst', () => {
+    const rated = (['low', 'critical', 'unknown', 'medium', 'high'] as const).map((severity, i) =>
+      found([`CVE-2026-000${i}`], { severity }),
+    )
+    expect(merge(rated).map(({ severity }) => severity)).toEqual([
+      'unknown',
+      'critical',
+      'high',
+      'medium',
+      'low',
+    ])
+  })
+})
