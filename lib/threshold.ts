@@ -60,3 +60,13 @@ const compare: Record<Threshold['operator'], (measured: number, value: number) =
 export function keeps({ operator, value }: Threshold, measured: number): boolean {
   return !Number.isNaN(measured) && compare[operator](measured, value)
 }
+
+/**
+ * How many requests it takes to say whether it is kept: for a percentile, so many that ten lie beyond it; for a
+ * rate, so many that one failure is less than the threshold. For a mean or an extreme, as many as for the median.
+ */
+export function samplesNeeded({ aggregate, value }: Threshold): number {
+  if (aggregate === 'rate') return value > 0 ? Math.ceil(1 / value) : 1
+  const percentile = typeof aggregate === 'object' && aggregate.percentile < 100 ? aggregate.percentile : 50
+  return Math.round(1000 / (100 - percentile))
+}

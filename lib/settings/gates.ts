@@ -47,6 +47,8 @@ export const pageQuality = z.strictObject({
   path: path.default('/'),
   /** The median counts. */
   runs: count.max(9).default(3),
+  /** For all runs; one takes about 8 s. */
+  timeout: duration.prefault('2m'),
   /** The least score of each category, 0 to 1. */
   scores: z
     .strictObject({
@@ -71,7 +73,7 @@ const endpoint = z.strictObject({
   /** Any other answer is a failed request. */
   status: status.default(200),
 })
-export const performance = z.strictObject({
+const performanceSettings = z.strictObject({
   /** Requests a second, whether or not the ones before were answered. */
   rate: z.number().positive().max(1000).default(50),
   duration: duration.prefault('20s'),
@@ -85,16 +87,20 @@ export const performance = z.strictObject({
   /** In k6's words. Times are ms, counted from when a request was due. */
   thresholds: z
     .strictObject({
-      http_req_duration: z.array(threshold('duration')).default([]),
-      http_req_failed: z.array(threshold('rate')).default([]),
+      http_req_duration: z.array(threshold('duration')).prefault(['p(50)<100', 'p(90)<250', 'p(99)<500']),
+      /** What is not written is asked all the same; only `[]` turns it off. */
+      http_req_failed: z.array(threshold('rate')).prefault(['rate<0.01']),
     })
-    .prefault({
-      http_req_duration: ['p(50)<100', 'p(90)<250', 'p(99)<500'],
-      http_req_failed: ['rate<0.01'],
-    }),
+    .prefault({}),
   /** How many times the live color's p99, measured side by side, is too slow; `false`: it is not asked. */
   slowerThanLive: z.union([z.literal(false), z.number().min(1)]).default(1.2),
 })
+/** Of a request whose time was out nobody knows how long it would have taken: it must break every threshold. */
+// It is also asked of thresholds that are none, whose value is no number: they have their own message.
+export const performance = performanceSettings.refine(
+  ({ timeout, thresholds }) => thresholds.http_req_duration.every(({ value }) => !(value > timeout)),
+  { path: ['timeout'], error: 'expected at least as long as every threshold of http_req_duration' },
+)
 export type PerformanceSettings = z.infer<typeof performance>
 
 export const severities = ['low', 'medium', 'high', 'critical'] as const
@@ -138,7 +144,10 @@ export const security = z.strictObject({
       signOut: z.strictObject({ method: method.default('DELETE'), path }).optional(),
     })
     .optional(),
-  /** What nobody may see without a session; `user: refused` means not with the test account's either. */
+  /**
+   * What nobody may see without a session; `user: refused` means not with the test account's either. A method that
+   * writes is really sent, and writes where the refusal is missing.
+   */
   protected: z
     .array(z.strictObject({ ...exchange, user: z.enum(['allowed', 'refused']).default('allowed') }))
     .default([]),

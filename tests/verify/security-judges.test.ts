@@ -1,0 +1,474 @@
+/** The decisions of the security checks, one by one. */
+import { describe, expect, test } from 'bun:test'
+import { refusal } from '../../verify/security/access.ts'
+import type { Check, Fault, Outcome } from '../../verify/security/check.ts'
+import { flaws } from '../../verify/security/cookies.ts'
+import { sharing } from '../../verify/security/cors.ts'
+import { contentSecurityPolicy, framing } from '../../verify/security/csp.ts'
+import { disclosure } from '../../verify/security/errors.ts'
+import { isThere } from '../../verify/security/exposure.ts'
+import { files, internals } from '../../verify/security/exposed-paths.ts'
+import { covers, hasExpired, judge } from '../../verify/security/findings.ts'
+import {
+  cacheControl,
+  contentType,
+  softwareDisclosure,
+  strictTransport,
+} from '../../verify/security/headers.ts'
+import { offSite, reflection } from '../../verify/security/input.ts'
+import { Secrets } from '../../verify/security/secrets.ts'
+import { flipped, forgeries, signInQuestion } from '../../verify/security/session.ts'
+import { certificateFault, plainFault } from '../../verify/security/transport.ts'
+
+interface Said {
+  status?: number
+  text?: string
+  headers?: Record<string, string>
+}
+
+const said = ({ status = 200, text = 'x', headers = {} }: Said) => ({
+  method: 'GET',
+  path: '/',
+  note: '',
+  status,
+  text,
+  bytes: text.length,
+  cookies: [],
+  header: (name: string) => headers[name],
+})
+
+/** `undefined`, or how bad it is; `own` is the check's own severity. */
+function weight(fault: Fault): string | undefined {
+  if (fault === undefined) return undefined
+  return typeof fault === 'string' ? 'own' : (fault.severity ?? 'own')
+}
+
+describe('a Content-Security-Policy', () => {
+  const strict = "default-src 'none'; script-src 'self'; base-uri 'none'"
+  test.each([
+    [undefined, 'own'],
+    ['', 'own'],
+    [strict, undefined],
+    ["default-src 'self'; script-src 'self' 'unsafe-inline'; object-src 'none'", 'high'],
+    ['default-src *', 'high'],
+    ['default-src https:', 'high'],
+    ["script-src 'self' https://ajax.googleapis.com; object-src 'none'", 'high'],
+    ["frame-ancestors 'none'", 'high'],
+    ['nonsense', 'high'],
+    [`${strict}; nonsense`, 'low'],
+    // Both hold, so that the strict one protects.
+    [`default-src *, ${strict}`, undefined],
+  ])('%s: %p', (policy, expected) => expect(weight(contentSecurityPolicy(policy))).toBe(expected))
+})
+
+describe('framing', () => {
+  test.each([
+    [undefined, undefined, 'own'],
+    ["frame-ancestors 'none'", undefined, undefined],
+    ["frame-ancestors 'self'", undefined, undefined],
+    ['frame-ancestors *', 'DENY', 'own'],
+    ['frame-ancestors https:', undefined, 'own'],
+    ["default-src 'self'", undefined, 'own'],
+    ["default-src 'self'", 'sameorigin', undefined],
+    [undefined, 'DENY', undefined],
+    [undefined, 'ALLOW-FROM https://a.example', 'own'],
+    [undefined, 'DENY, DENY', 'own'],
+  ])('%s, X-Frame-Options %s: %p', (policy, options, expected) =>
+    expect(weight(framing(policy, options))).toBe(expected),
+  )
+})
+
+test.each([
+  [undefined, 'own'],
+  ['max-age=31536000; includeSubDomains', undefined],
+  ['max-age="63072000"', undefined],
+  ['max-age=86400', 'own'],
+  ['includeSubDomains', 'own'],
+])('Strict-Transport-Security: %s: %p', (value, expected) =>
+  expect(weight(strictTransport(value))).toBe(expected),
+)
+
+describe('other headers', () => {
+  test.each<[string, (answer: ReturnType<typeof said>) => Fault, Said, string | undefined]>([
+    ['no type', contentType, {}, 'own'],
+    ['no type of nothing', contentType, { text: '' }, undefined],
+    ['HTML', contentType, { headers: { 'content-type': 'text/html; charset=utf-8' } }, undefined],
+    ['HTML without a charset', contentType, { headers: { 'content-type': 'text/html' } }, 'low'],
+    [
+      'HTML with its charset in it',
+      contentType,
+      { text: '<meta charset="utf-8">', headers: { 'content-type': 'text/html' } },
+      undefined,
+    ],
+    ['JSON as HTML', contentType, { text: '{"a":1}', headers: { 'content-type': 'text/html' } }, 'own'],
+    ['JSON', contentType, { text: '{}', headers: { 'content-type': 'application/json' } }, undefined],
+    ['a version', softwareDisclosure, { headers: { server: 'Apache/2.4.62 (Debian)' } }, 'own'],
+    ['a name', softwareDisclosure, { headers: { server: 'nginx' } }, undefined],
+    ['a framework', softwareDisclosure, { headers: { 'x-powered-by': 'Express' } }, 'own'],
+    ['no-store', cacheControl, { headers: { 'cache-control': 'private, no-store' } }, undefined],
+    ['private', cacheControl, { headers: { 'cache-control': 'private, max-age=0' } }, 'low'],
+    ['public', cacheControl, { headers: { 'cache-control': 'public, max-age=60' } }, 'medium'],
+    ['silence', cacheControl, {}, 'medium'],
+  ])('%s', (_, judged, answer, expected) => expect(weight(judged(said(answer)))).toBe(expected))
+})
+
+describe('cookies', () => {
+  const value = '0123456789abcdef'
+  const strict = { name: 's', value, httpOnly: true, secure: true, sameSite: 'Strict' }
+  test.each([
+    ['a strict session', strict, { https: true, session: true }, []],
+    ['over http', { ...strict, secure: false }, { https: false, session: true }, []],
+    ['without Secure', { ...strict, secure: false }, { https: true, session: true }, ['high']],
+    ['for scripts', { ...strict, httpOnly: false }, { https: true, session: true }, ['high']],
+    ['without SameSite', { name: 's', value, httpOnly: true }, { https: false, session: true }, ['medium']],
+    ['SameSite=None', { ...strict, sameSite: 'none' }, { https: true, session: true }, ['medium']],
+    [
+      'None in the clear',
+      { name: 'a', value: 'b', sameSite: 'None' },
+      { https: false, session: false },
+      ['high'],
+    ],
+    ['for a domain', { ...strict, domain: 'example.com' }, { https: true, session: true }, ['low']],
+    ['a language', { name: 'lang', value: 'en' }, { https: false, session: true }, []],
+    ['a language over https', { name: 'lang', value: 'en' }, { https: true, session: false }, ['medium']],
+    [
+      'a token for scripts',
+      { ...strict, name: 'XSRF-TOKEN', httpOnly: false },
+      { https: true, session: true },
+      [],
+    ],
+    ['one that is taken away', { name: 's', value: '' }, { https: true, session: true }, []],
+  ])('%s', (_, cookie, where, expected) =>
+    expect(flaws(cookie, where).map(({ severity }) => severity as string)).toEqual(expected),
+  )
+})
+
+const allow = (origin: string, credentials = '', vary = '') => ({
+  'access-control-allow-origin': origin,
+  ...(credentials && { 'access-control-allow-credentials': credentials }),
+  ...(vary && { vary }),
+})
+
+describe('sharing with foreign origins', () => {
+  const evil = 'https://evil.invalid'
+  test.each([
+    ['nothing', {}, evil, undefined],
+    ['the origin with credentials', allow(evil, 'true', 'Origin'), evil, 'own'],
+    ['null with credentials', allow('null', 'TRUE'), 'null', 'own'],
+    ['all', allow('*'), evil, undefined],
+    ['all with credentials', allow('*', 'true'), evil, 'medium'],
+    ['the origin without credentials', allow(evil, '', 'accept, origin'), evil, undefined],
+    ['the same, for any cache', allow(evil), evil, 'low'],
+    ['another origin', allow('https://app.example', 'true'), evil, undefined],
+  ])('%s', (_, headers, origin, expected) =>
+    expect(weight(sharing(said({ headers }), origin))).toBe(expected),
+  )
+})
+
+test.each([
+  [401, undefined, undefined],
+  [403, undefined, undefined],
+  [200, undefined, 'critical'],
+  [204, undefined, 'critical'],
+  [302, '/login', 'medium'],
+  [404, undefined, 'medium'],
+  [500, undefined, 'high'],
+])('a refusal: %d to %s: %p', (status, location, expected) =>
+  expect(weight(refusal(said({ status, headers: location ? { location } : {} }), [401, 403]))).toBe(expected),
+)
+
+test('a redirect is told without what its query holds', () => {
+  const location = '/login?ticket=abc'
+  expect(refusal(said({ status: 302, headers: { location } }), [401])).toMatchObject({
+    problem: 'answered 302 to /login instead of 401',
+  })
+})
+
+describe('what is served', () => {
+  const missing = { text: 'nothing here' }
+  const content = /^[A-Z]+=/m
+  test.each<[string, Said, boolean, boolean]>([
+    ['the thing itself', { text: 'KEY=1' }, false, true],
+    ['a page for every path', { text: '<!doctype html>\nKEY=1' }, false, false],
+    ['declared as a page', { text: 'KEY=1', headers: { 'content-type': 'text/html' } }, false, false],
+    ['a page where one is meant', { text: '<html>\nKEY=1' }, true, true],
+    ['a refusal that repeats it', { status: 404, text: 'KEY=1' }, false, false],
+    ['something else', { text: 'hello' }, false, false],
+  ])('%s', (_, answer, html, expected) =>
+    expect(isThere(said(answer), content, missing, html)).toBe(expected),
+  )
+
+  test('what is served for every path proves nothing', () => {
+    expect(isThere(said({ text: 'KEY=1' }), content, { text: 'KEY=2' }, false)).toBe(false)
+  })
+
+  const real: Record<string, string> = {
+    '/.git/HEAD': 'ref: refs/heads/main\n',
+    '/.git/config': '[core]\n\tbare = false\n',
+    '/.env': 'DATABASE_URL=postgres://\n',
+    '/.env.production': '# for production\nKEY=1\n',
+    '/.npmrc': '//registry.example/:_authToken=abc\n',
+    '/.aws/credentials': '[default]\naws_access_key_id = AKIA\n',
+    '/.htpasswd': 'alice:$apr1$abc$def\n',
+    '/backup.sql': '-- dump\nCREATE TABLE users (id int);\n',
+    '/wp-config.php.bak': "define('DB_PASSWORD', 'x');",
+    '/.svn/entries': '12\n\ndir\n',
+    '/.DS_Store': '\0\0\0\x01Bud1\0',
+    '/package.json': '{"name":"a","dependencies":{}}',
+    '/Dockerfile': '# syntax=docker/dockerfile:1\nFROM oven/bun:1\n',
+    '/docker-compose.yml': 'version: "3"\nservices:\n  app:\n',
+    '/metrics': '# HELP up Up.\n# TYPE up gauge\nup 1\n',
+    '/actuator/env': '{"activeProfiles":[],"propertySources":[]}',
+    '/actuator': '{"_links":{"self":{},"heapdump":{}}}',
+    '/debug/pprof/': '<html><title>/debug/pprof/</title>profiles:<br>goroutine</html>',
+    '/debug/vars': '{"cmdline":[],"memstats":{}}',
+    '/server-status': '<html><h1>Apache Server Status for localhost</h1></html>',
+    '/nginx_status': 'Active connections: 1 \nserver accepts handled requests\n',
+    '/phpinfo.php': '<!DOCTYPE html><html><title>PHP 8.2.1 - phpinfo()</title></html>',
+    '/graphql?query=%7B__schema%7BqueryType%7Bname%7D%7D%7D':
+      '{"data":{"__schema":{"queryType":{"name":"Query"}}}}',
+    '/swagger.json': '{"swagger":"2.0"}',
+    '/openapi.json': '{"openapi": "3.1.0"}',
+    '/v3/api-docs': '{"openapi":"3.0.1"}',
+  }
+  test.each([...files, ...internals])('$path is known by what is in it', ({ path, content, html }) => {
+    const text = real[path] ?? ''
+    expect(isThere(said({ text }), content, missing, html === true)).toBe(true)
+    const others = Object.entries(real).filter(([other]) => !other.startsWith(path.slice(0, 4)))
+    const mistaken = others.filter(
+      ([other, text]) => !/json|docs/.test(other + path) && isThere(said({ text }), content, missing, false),
+    )
+    expect(mistaken.map(([other]) => other)).toEqual([])
+  })
+})
+
+test.each([
+  ['escaped', '<p>zxabc&quot;&#39;&lt;zx&gt;</p>', undefined],
+  ['a tag', `<p>zxabc"'<zx></p>`, 'own'],
+  ['a tag behind escaped quotes', '<p>zxabc&quot;&#39;<zx></p>', 'own'],
+  ['in an attribute', '<input value="zxabc"\'&lt;zx&gt;">', 'own'],
+  ['in a single quoted attribute', "<input value='zxabc&quot;'&lt;zx&gt;'>", 'own'],
+  ['escaped in an attribute', '<input value="zxabc&quot;\'&lt;zx&gt;">', undefined],
+  ['encoded in a link', '<a href="/?q=zxabc%22%27%3Czx%3E">', undefined],
+  ['quotes in text are harmless', `<p>zxabc"'&lt;zx&gt;</p>`, undefined],
+  ['not there', '<p>hello</p>', undefined],
+])('reflected input, %s', (_, html, expected) => expect(weight(reflection(html, 'zxabc'))).toBe(expected))
+
+test.each([
+  ['https://evil.invalid/', 'own'],
+  ['//evil.invalid/', 'own'],
+  ['/\\evil.invalid/', 'own'],
+  ['http://user@evil.invalid:8080/x', 'own'],
+  ['/home', undefined],
+  ['/home?next=//evil.invalid', undefined],
+  ['https://evil.invalid.app.example/', undefined],
+  ['https:///', undefined],
+])('a redirect to %s: %p', (location, expected) =>
+  expect(weight(offSite(said({ status: 302, headers: { location } }), new URL('http://app.example/')))).toBe(
+    expected,
+  ),
+)
+
+describe('what an error answer tells', () => {
+  test.each([
+    ['JavaScript', 'Error: x\n    at handler (/srv/app/index.js:10:5)'],
+    ['JavaScript', 'at async file:///srv/app/index.js:10:5'],
+    ['Python', 'Traceback (most recent call last):\n  File "a.py"'],
+    ['Java', 'at com.example.App.main(App.java:10)'],
+    ['.NET', 'at App.Run(String x) in C:\\a.cs:line 10'],
+    ['PHP', '<b>Warning</b>: Undefined variable $a in <b>/var/www/a.php</b> on line <b>3</b>'],
+    ['Ruby', "app/a.rb:10:in `show'"],
+    ['Go', 'goroutine 12 [running]:'],
+    ['database', 'ERROR: syntax error at or near "\'"'],
+    ['database address', 'connect ECONNREFUSED postgres://app:secret@db/app'],
+    ['debug page', '<title>Whoops! There was an error.</title>'],
+    ['path', 'ENOENT: no such file /usr/src/app/data'],
+    ['version', '<center>nginx/1.22.1</center>'],
+  ])('%s: %s', (what, text) => {
+    const fault = disclosure({ status: 500, text })
+    expect(fault).toMatchObject({ problem: expect.stringContaining(what) })
+    expect(JSON.stringify(fault)).not.toContain('secret')
+  })
+
+  test.each([
+    [404, '{"error":"not_found","message":"There is nothing here."}'],
+    [400, 'The body is not valid JSON at line 1, column 2.'],
+    [200, '<p>Our office is at /home/visitors, and nginx/1.22.1 is great.</p>'],
+    [200, '<script src="/app/dist/main.js"></script>'],
+    [404, 'No such path: /api/conversations/not-an-id'],
+  ])('nothing: %d %s', (status, text) => expect(disclosure({ status, text })).toBeUndefined())
+})
+
+describe('certificates', () => {
+  const now = Date.parse('2030-01-01T00:00:00Z')
+  const fine = { problem: undefined, validTo: 'Mar  1 00:00:00 2030 GMT' }
+  test.each([
+    ['fine', fine, undefined],
+    ['not trusted', { ...fine, problem: 'self signed' }, 'own'],
+    ['20 days', { ...fine, validTo: 'Jan 21 00:00:00 2030 GMT' }, 'own'],
+    ['22 days', { ...fine, validTo: 'Jan 23 00:00:00 2030 GMT' }, undefined],
+    ['over', { problem: 'expired', validTo: 'Dec 31 00:00:00 2029 GMT' }, 'critical'],
+    ['no date', { ...fine, validTo: 'someday' }, 'own'],
+  ])('%s', (_, certificate, expected) => expect(weight(certificateFault(certificate, now))).toBe(expected))
+
+  const secure = new URL('https://app.example/')
+  test.each([
+    [301, 'https://app.example/', undefined],
+    [308, 'https://app.example:443/x', undefined],
+    [301, 'http://app.example/', 'own'],
+    [301, 'https://other.example/', 'own'],
+    [301, '/home', 'own'],
+    [301, '', 'own'],
+    [200, '', 'own'],
+    [404, '', undefined],
+  ])('plain http answers %d %s: %p', (status, location, expected) =>
+    expect(weight(plainFault(said({ status, headers: { location } }), secure))).toBe(expected),
+  )
+})
+
+describe('forged sessions', () => {
+  test.each([
+    'abcdefghijklmnop',
+    'AAAAAAAAAAAAAAAA',
+    '0123456789abcdef',
+    's%3Aabc%3D%3Ddefghijk',
+    'ab',
+    'eyJ.e30.c2ln',
+  ])('%s changes by one letter, and not at its end', (value) => {
+    for (const share of [0, 0.5, 0.9, 1]) {
+      const other = flipped(value, share)
+      expect(other).toHaveLength(value.length)
+      expect(other.split('').filter((letter, at) => letter !== value[at])).toHaveLength(1)
+      expect(other.toLowerCase()).not.toBe(value.toLowerCase())
+      if (value.length > 4) expect(other.slice(-1)).toBe(value.slice(-1))
+      expect([...other.matchAll(/%../g)].join()).toBe([...value.matchAll(/%../g)].join())
+    }
+  })
+
+  test('none is the one that was handed out', () => {
+    const session = { cookies: [{ name: 's', value: '0123456789abcdef' }] }
+    const forged = forgeries(session)
+    expect(forged).toHaveLength(3)
+    for (const one of forged) expect(one.session).not.toEqual(session)
+  })
+
+  test('a sign-in is filled in as its type asks', () => {
+    const json = { method: 'POST' as const, path: '/login', headers: { 'content-type': 'application/json' } }
+    const body = '{"name":"{name}","password":"{password}"}'
+    expect(signInQuestion({ ...json, body }, 'a"b', '{name}$&').body).toBe(
+      String.raw`{"name":"a\"b","password":"{name}$&"}`,
+    )
+    const form = { ...json, headers: { 'Content-Type': 'application/x-www-form-urlencoded' } }
+    expect(signInQuestion({ ...form, body: 'u={name}&p={password}' }, 'a&b', 'c d').body).toBe(
+      'u=a%26b&p=c%20d',
+    )
+  })
+})
+
+test('secrets are taken out in each form they are written in', () => {
+  const secrets = new Secrets()
+  secrets.add('p"a ss')
+  secrets.addCookies(['session=0123456789; Path=/', 'lang=en', 'signed=s%3A12345678'])
+  const text = `p"a ss ${JSON.stringify({ p: 'p"a ss' })} p%22a%20ss 0123456789 lang=en s:12345678 s%3A12345678`
+  expect(secrets.redact(text)).toBe(
+    '<redacted> {"p":"<redacted>"} <redacted> <redacted> lang=en <redacted> <redacted>',
+  )
+})
+
+const outcome = (more: Partial<Outcome>): Outcome => ({
+  seen: '1 page',
+  observations: [],
+  unanswered: [],
+  ...more,
+})
+
+describe('a verdict', () => {
+  const check: Check = {
+    id: 'framing',
+    severity: 'medium',
+    expected: '',
+    fix: '',
+    reference: '',
+    probe: () => Promise.reject(new Error('not asked')),
+  }
+  const one = { problem: 'is open', method: 'GET', path: '/a?b', sent: '', back: '' }
+  const waiver = { id: 'framing', reason: 'known', expires: '2030-01-31' }
+  const now = Date.parse('2030-01-31T12:00:00Z')
+  const policy = { failOn: 'medium' as const, waivers: [], now }
+
+  test.each([
+    ['nothing found', outcome({}), policy, 'passed', '1 page, nothing found'],
+    ['found', outcome({ observations: [one] }), policy, 'failed', 'medium: GET /a?b is open'],
+    [
+      'found twice',
+      outcome({ observations: [one, { ...one, severity: 'high', path: '/c' }] }),
+      policy,
+      'failed',
+      'high: GET /c is open (and 1 more)',
+    ],
+    [
+      'found, and not all answered',
+      outcome({ observations: [one], unanswered: ['no answer'] }),
+      policy,
+      'failed',
+      'medium: GET /a?b is open',
+    ],
+    ['not all answered', outcome({ unanswered: ['no answer'] }), policy, 'inconclusive', 'no answer'],
+    [
+      'below the threshold',
+      outcome({ observations: [one] }),
+      { ...policy, failOn: 'high' as const },
+      'passed',
+      'medium: GET /a?b is open; below high',
+    ],
+    [
+      'below, and not all answered',
+      outcome({ observations: [one], unanswered: ['no answer'] }),
+      { ...policy, failOn: 'high' as const },
+      'inconclusive',
+      'no answer',
+    ],
+    [
+      'waived',
+      outcome({ observations: [one] }),
+      { ...policy, waivers: [waiver] },
+      'passed',
+      'medium: GET /a?b is open; waived until 2030-01-31: known',
+    ],
+    [
+      'waived, and not all answered',
+      outcome({ observations: [one], unanswered: ['no answer'] }),
+      { ...policy, waivers: [waiver] },
+      'inconclusive',
+      'no answer',
+    ],
+    [
+      'waived on its path',
+      outcome({ observations: [one] }),
+      { ...policy, waivers: [{ ...waiver, path: '/a' }] },
+      'passed',
+      'medium: GET /a?b is open; waived until 2030-01-31: known',
+    ],
+    [
+      'waived on another',
+      outcome({ observations: [one] }),
+      { ...policy, waivers: [{ ...waiver, path: '/' }] },
+      'failed',
+      'medium: GET /a?b is open',
+    ],
+    [
+      'waived too long ago',
+      outcome({ observations: [one] }),
+      { ...policy, waivers: [waiver], now: now + 86_400_000 },
+      'failed',
+      'medium: GET /a?b is open',
+    ],
+  ])('%s', (_, seen, given, verdict, sentence) =>
+    expect(judge(check, seen, given)).toMatchObject({ verdict, seen: sentence }),
+  )
+
+  test('a date that is none has expired', () => {
+    expect(hasExpired({ ...waiver, expires: 'never' }, now)).toBe(true)
+    expect(covers(waiver, 'hsts', '/')).toBe(false)
+  })
+})
