@@ -1,0 +1,359 @@
+/** The load and the gate, against servers of known behaviour and the example app. Times are never exact here. */
+import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { decodeFromCompressedBase64 } from 'hdr-histogram-js'
+import type { z } from 'zod'
+import type { Verdict } from '../../lib/check.ts'
+import { performance as settingsOf } from '../../lib/settings/gates.ts'
+import { performance as performanceGate } from '../../verify/performance.ts'
+import { interleaved, putLoad } from '../../verify/performance/load.ts'
+import { figures } from '../../verify/performance/summary.ts'
+import { generator } from '../../verify/performance/verdicts.ts'
+import { startPod } from '../examples/chatbot-platform/process.ts'
+import { answer, rawServer } from '../lib/servers.ts'
+
+setDefaultTimeout(60_000)
+
+const folder = await mkdtemp(join(tmpdir(), 'performance-test-'))
+afterAll(() => rm(folder, { recursive: true }))
+
+type Settings = z.input<typeof settingsOf>
+const never = new AbortController().signal
+const quick = { rate: 100, duration: '2s', warmup: '200ms' }
+const lenient = { http_req_duration: ['p(50)<2000'], http_req_failed: ['rate<0.01'] }
+
+function serve(fetch: (request: Request) => Response | Promise<Response>) {
+  const server = Bun.serve({ hostname: '127.0.0.1', port: 0, idleTimeout: 60, fetch })
+  return { url: `http://127.0.0.1:${server.port}`, [Symbol.asyncDispose]: () => server.stop(true) }
+}
+
+/** As much as one reads of it. */
+const endlessBody = () =>
+  new Response(new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(65_536)) }))
+
+let runs = 0
+/** The gate's results, and the folder with its evidence. */
+async function run(
+  url: string,
+  settings: Settings,
+  more: { live?: string; progress?: (state: string) => void } = {},
+) {
+  const evidence = join(folder, `${++runs}`)
+  const { live, progress } = more
+  const target = { url, verification: 'v-1', evidence, ...(live !== undefined && { live }) }
+  const results = await performanceGate(settingsOf.parse(settings))(target, never, progress)
+  const verdicts = Object.fromEntries(results.map(({ name, verdict }) => [name, verdict]))
+  const file = await readFile(join(evidence, 'performance.json'), 'utf8')
+  const picture = await readFile(join(evidence, 'performance.svg'), 'utf8')
+  return { results, verdicts, file, picture, report: JSON.parse(file) }
+}
+
+/** The load alone, on one URL. */
+const put = (url: string, settings: Settings, signal = never) =>
+  putLoad(settingsOf.parse(settings), { idle: [{ url: new URL(url), init: {}, status: 200 }] }, signal)
+
+describe('endpoints take turns', () => {
+  test.each([
+    ['alone', [1], '0000'],
+    ['evenly', [1, 1], '0101'],
+    ['by weight, not in bursts', [5, 1, 1], '00102000010200'],
+    ['by fractions', [0.5, 0.25], '010010'],
+  ])('%s', (_, weights, order) => expect(interleaved(weights, order.length).join('')).toBe(order))
+
+  test('as often as their weights say', () => {
+    const counts = interleaved([70, 20, 10], 1000).reduce(
+      (sum, i) => ((sum[i] = (sum[i] ?? 0) + 1), sum),
+      [0, 0, 0],
+    )
+    expect(counts).toEqual([700, 200, 100])
+  })
+})
+
+describe('the load', () => {
+  test('keeps its rate while the target stalls for a second, and counts everyone who waited', async () => {
+    const begun = performance.now()
+    const [from, to] = [begun + 1000, begun + 2000]
+    const arrivals: number[] = []
+    await using server = serve(async () => {
+      arrivals.push(performance.now())
+      if (arrivals.at(-1)! > from) await Bun.sleep(Math.max(0, to - performance.now()))
+      return new Response('ok')
+    })
+    const { idle } = await put(server.url, { rate: 100, duration: '3s', warmup: '0s' })
+    const during = arrivals.filter((at) => at > from && at < to).length
+    expect(during).toBeGreaterThan(90)
+    expect(during).toBeLessThan(110)
+    expect(idle).toMatchObject({ due: 300, dropped: 0 })
+    expect(arrivals).toHaveLength(300)
+    // A third waited up to a second: p99 of the true distribution is 970 ms. Who asks less in a stall sees none of it.
+    const { p50, p90, p99, max } = figures(idle.samples)
+    expect(p90).toBeGreaterThan(600)
+    expect(p99).toBeGreaterThan(900)
+    expect(max).toBeLessThan(1500)
+    expect(p50).toBeLessThan(500)
+  })
+
+  test('held up itself, sends what was due all the same, counts from then, and says whose fault it was', async () => {
+    let requests = 0
+    await using server = serve(() => {
+      const until = performance.now() + (++requests === 30 ? 500 : 0)
+      while (performance.now() < until); // it runs in the generator's own process
+      return new Response('ok')
+    })
+    const settings = {
+      rate: 100,
+      duration: '1s',
+      warmup: '0s',
+      thresholds: { http_req_duration: ['p(90)<200'] },
+    }
+    const { idle } = await put(server.url, settings)
+    expect(figures(idle.samples)).toMatchObject({ requests: 100, failed: 0 })
+    expect(figures(idle.samples).p90).toBeGreaterThan(300)
+    const { objection } = generator(settingsOf.parse(settings), { idle })
+    expect(objection).toMatch(/^the generator could not keep the rate: it was \d{3} ms late/)
+  })
+
+  test('tells the latency of a server whose latency is known', async () => {
+    // 2 to 20 ms, evenly; what its timers really took is what is true.
+    const took: number[] = []
+    let count = 0
+    await using server = serve(async () => {
+      const begun = performance.now()
+      await Bun.sleep(2 + 18 * ((count++ * 0.618034) % 1))
+      took.push(performance.now() - begun)
+      return new Response('ok')
+    })
+    const { idle } = await put(server.url, { rate: 500, duration: '2s', warmup: '100ms' })
+    const sorted = took.slice(50).toSorted((a, b) => a - b)
+    const { requests, failed, ...seen } = figures(idle.samples)
+    expect({ requests, failed }).toEqual({ requests: 1000, failed: 0 })
+    for (const [name, rank] of [
+      ['p50', 500],
+      ['p90', 900],
+      ['p99', 990],
+    ] as const) {
+      const truth = sorted[rank - 1] ?? Number.NaN
+      expect(seen[name]).toBeGreaterThan(truth * 0.95)
+      // The way there and back, and how late this machine is.
+      expect(seen[name]).toBeLessThan(truth * 1.1 + 10 + 2 * Math.max(...idle.samples.map(({ lag }) => lag)))
+    }
+  })
+
+  test('sends no more than was asked for, and the warm-up is not in the figures', async () => {
+    let requests = 0
+    await using server = serve(
+      () => (
+        requests++,
+        new Response(requests <= 50 ? 'cold' : 'warm', { status: requests <= 50 ? 503 : 200 })
+      ),
+    )
+    const { idle } = await put(server.url, { rate: 100, duration: '500ms', warmup: '500ms' })
+    expect(requests).toBe(100)
+    expect(figures(idle.samples)).toMatchObject({ requests: 50, failed: 0 })
+    expect(idle).toMatchObject({ due: 50, dropped: 0 })
+  })
+
+  test('counts what may have waited for one of fetch’s places', async () => {
+    await using server = serve(async () => (await Bun.sleep(1000), new Response('ok')))
+    const { idle } = await put(server.url, { rate: 500, duration: '1s', warmup: '0s' })
+    expect(idle.samples.filter(({ queued }) => queued).length).toBeGreaterThan(100)
+    expect(idle.samples.filter(({ queued }) => !queued).length).toBeGreaterThanOrEqual(256)
+    expect(idle.samples.filter(({ failure }) => failure)).toEqual([])
+  })
+
+  test('an interrupt ends it at once, and nothing more is sent', async () => {
+    const stop = new AbortController()
+    let requests = 0
+    await using server = serve(
+      () => (++requests === 20 && stop.abort(new Error('SIGINT')), new Promise(() => {})),
+    )
+    const begun = performance.now()
+    expect(put(server.url, { rate: 100, duration: '20s' }, stop.signal)).rejects.toThrow('SIGINT')
+    await put(server.url, { rate: 100, duration: '20s' }, stop.signal).catch(() => {})
+    expect(performance.now() - begun).toBeLessThan(5000)
+    const then = requests
+    await Bun.sleep(200)
+    expect(requests).toBe(then)
+  })
+})
+
+const told = (settings: Settings) => settingsOf.safeParse(settings).error?.issues[0]?.message
+
+describe('settings', () => {
+  test('a timeout that is shorter than a threshold would let what never answers pass', () => {
+    expect(told({ timeout: '499ms' })).toBe(
+      'expected at least as long as every threshold of http_req_duration',
+    )
+    expect(told({ timeout: '500ms' })).toBeUndefined()
+  })
+})
+
+describe('the gate', () => {
+  test('marks its requests, writes its figures, and keeps secrets out of them', async () => {
+    const seen: { url: string; method: string; agent: string | null; mark: string | null }[] = []
+    await using server = serve((request) => {
+      const { url, method, headers } = request
+      seen.push({ url, method, agent: headers.get('user-agent'), mark: headers.get('x-deploy-verification') })
+      return new Response('ok')
+    })
+    const states: string[] = []
+    const { results, report, file, picture } = await run(
+      server.url.replace('://', '://deployer:s3cret@'),
+      {
+        ...quick,
+        thresholds: lenient,
+        endpoints: [
+          { path: '/a', weight: 3, headers: { authorization: 'Bearer s3cret' } },
+          { path: '/b', method: 'POST', body: 's3cret' },
+        ],
+      },
+      { progress: (state) => states.push(state) },
+    )
+    expect(results.map(({ name, verdict }) => `${name} ${verdict}`)).toEqual([
+      'rate delivered passed',
+      'dropped_iterations passed',
+      'http_req_failed rate<0.01 passed',
+      'http_req_duration p(50)<2000 passed',
+    ])
+    for (const { gate, evidence, ms } of results) {
+      expect({ gate, evidence }).toEqual({
+        gate: 'performance',
+        evidence: ['performance.json', 'performance.svg'],
+      })
+      expect(ms).toBeGreaterThan(2000)
+    }
+    expect(states[0]).toMatch(/^performance: 1 s of 2.2, \d+ requests, 0 failed, p99 \d+ ms$/)
+    expect(seen).toHaveLength(220)
+    for (const { agent, mark } of seen)
+      expect({ agent, mark }).toEqual({ agent: 'deploy-scripts', mark: 'v-1' })
+    expect(seen.filter(({ url, method }) => url.endsWith('/b') && method === 'POST')).toHaveLength(55)
+    expect(report.target).toMatchObject({
+      requests: 200,
+      failed: 0,
+      endpoints: [
+        { name: 'GET /a', requests: 150 },
+        { name: 'POST /b', requests: 50 },
+      ],
+    })
+    expect(file).not.toContain('s3cret')
+    expect(picture).toMatch(/^<svg [\s\S]*this release<\/text>\n<\/svg>\n$/)
+    expect(picture).not.toMatch(/NaN|Infinity|undefined/)
+    const histogram = decodeFromCompressedBase64(report.target.histogram)
+    expect(histogram.totalCount).toBe(200)
+    expect(histogram.getValueAtPercentile(99) / 1000).toBe(report.target.p99)
+  })
+
+  test.concurrent('whatever a target does, it is failed in seconds, with what it did', async () => {
+    const thresholds = { http_req_duration: ['p(50)<400'], http_req_failed: ['rate<0.01'] }
+    const short = { ...quick, duration: '20s', timeout: '1s', thresholds }
+    await using hanging = await rawServer(() => {})
+    await using resetting = await rawServer((socket) => socket.resetAndDestroy())
+    await using elsewhere = await rawServer(
+      (socket) => void socket.write(answer(302, '', 'location: /login')),
+    )
+    await using gone = await rawServer(() => {})
+    await gone[Symbol.asyncDispose]()
+    await using endless = serve(endlessBody)
+    const cases: [string, RegExp][] = [
+      [hanging.url, /no whole answer within 1 s/],
+      [resetting.url, /ECONNRESET|closed/i],
+      [elsewhere.url, /status 302/],
+      [gone.url, /ECONNREFUSED/],
+      [endless.url, /more than 10000000 bytes|no whole answer within 1 s/],
+      ['http://no-such-host.invalid', /./],
+    ]
+    const begun = performance.now()
+    const outcomes = await Promise.all(
+      cases.map(async ([url, sees]) => {
+        const rate = url === endless.url ? 5 : 20
+        const { results, verdicts } = await run(url, { ...short, rate })
+        expect(verdicts).toMatchObject({ 'http_req_failed rate<0.01': 'failed' })
+        expect(verdicts['http_req_duration p(50)<400']).not.toBe('passed')
+        expect(results.find(({ name }) => name.startsWith('http_req_failed'))?.seen).toMatch(sees)
+        return url
+      }),
+    )
+    expect(outcomes).toHaveLength(cases.length)
+    expect(performance.now() - begun).toBeLessThan(15_000)
+  })
+
+  test.concurrent('a live color that is gone leaves the comparison open, and takes nothing from the rest', async () => {
+    await using gone = await rawServer(() => {})
+    await gone[Symbol.asyncDispose]()
+    await using server = serve(() => new Response('ok'))
+    const { verdicts, report } = await run(
+      server.url,
+      { rate: 200, duration: '5500ms', warmup: '0s', thresholds: lenient },
+      { live: gone.url },
+    )
+    expect(verdicts).toEqual({
+      'rate delivered': 'passed',
+      dropped_iterations: 'passed',
+      'http_req_failed rate<0.01': 'passed',
+      'http_req_duration p(50)<2000': 'passed',
+      'not slower than the live color': 'inconclusive',
+    })
+    expect(report.target.requests).toBe(1100)
+    expect(report.live.stopped).toMatch(/ECONNREFUSED/)
+  })
+})
+
+/** The example app, as a process of its own. */
+const app = async (faults: Record<string, string>) => {
+  const pod = await startPod({
+    DATABASE_URL: `sqlite:${folder}/${++runs}.db`,
+    DRAIN_SECONDS: '0',
+    ...faults,
+  })
+  return {
+    url: pod.url,
+    [Symbol.asyncDispose]: async () => (pod.child.kill('SIGKILL'), void (await pod.ended)),
+  }
+}
+
+describe('the example app', () => {
+  const thresholds = { http_req_duration: ['p(50)<400', 'p(99)<5000'], http_req_failed: ['rate<0.01'] }
+  const endpoints: Settings['endpoints'] = [{ path: '/', weight: 3 }, { path: '/api/session' }]
+  const whole = { rate: 200, duration: '5s', warmup: '500ms', thresholds, endpoints }
+  const healthy: Record<string, Verdict> = {
+    'rate delivered': 'passed',
+    dropped_iterations: 'passed',
+    'http_req_failed rate<0.01': 'passed',
+    'http_req_duration p(50)<400': 'passed',
+    'http_req_duration p(99)<5000': 'passed',
+  }
+
+  test('passes beside another of its kind', async () => {
+    await using idle = await app({})
+    await using live = await app({})
+    const { verdicts, report } = await run(idle.url, whole, { live: live.url })
+    expect(verdicts).toEqual({ ...healthy, 'not slower than the live color': 'passed' })
+    expect([report.target.requests, report.live.requests]).toEqual([1000, 1000])
+  })
+
+  test('FAULT_ERROR_RATE is caught by the error rate, and by nothing else', async () => {
+    await using idle = await app({ FAULT_ERROR_RATE: '0.1' })
+    const { verdicts, results, report } = await run(idle.url, { ...whole, rate: 500, duration: '2s' })
+    expect(verdicts).toEqual({ ...healthy, 'http_req_failed rate<0.01': 'failed' })
+    expect(results.find(({ verdict }) => verdict === 'failed')?.seen).toBe(
+      '100 of 1000 requests failed: 100 × status 500',
+    )
+    // Errors have no latency: they would make a slow target look fast.
+    expect(decodeFromCompressedBase64(report.target.histogram).totalCount).toBe(900)
+  })
+
+  test('FAULT_SLOW_MS is caught by the latency, and beside the live color', async () => {
+    await using idle = await app({ FAULT_SLOW_MS: '500' })
+    await using live = await app({})
+    const slow = { ...whole, thresholds: { ...thresholds, http_req_duration: ['p(50)<100', 'p(99)<5000'] } }
+    const { verdicts } = await run(idle.url, slow, { live: live.url })
+    const { 'http_req_duration p(50)<400': _, ...rest } = healthy
+    expect(verdicts).toEqual({
+      ...rest,
+      'http_req_duration p(50)<100': 'failed',
+      'not slower than the live color': 'failed',
+    })
+  })
+})
