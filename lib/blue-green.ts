@@ -61,6 +61,8 @@ export interface Request {
   reason: string | undefined
   /** Why a digest that was rolled back automatically may be tried again. */
   allowFailedDigest?: string | undefined
+  /** What it lacks of what the environment requires, and why it is deployed all the same. */
+  override?: DeploymentRecord['override']
   /** Scale the new color down again when the deployment fails before the switch. */
   clean?: boolean
   /** Manifests that an earlier release's record kept, instead of the overlay's. */
@@ -182,6 +184,7 @@ function newRecord(world: World, request: Request, plan: Plan): DeploymentRecord
     temporary: { autoscaler: declaredBounds(rendered.painted) },
     reason: request.reason,
     allowedFailedDigest: request.allowFailedDigest,
+    override: request.override,
     drift,
   })
 }

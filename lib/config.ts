@@ -4,7 +4,14 @@ import { dirname, resolve } from 'node:path'
 import { LineCounter, parseDocument, type Document } from 'yaml'
 import { z } from 'zod'
 import { DeployError, Exit, sentence } from './errors.ts'
-import { defaults, deployFile, merged, pipelineFile, type Environment } from './settings/file.ts'
+import {
+  defaults,
+  deployFile,
+  merged,
+  pipelineFile,
+  type Environment,
+  type Requires,
+} from './settings/file.ts'
 
 /**
  * Reads the file and decides every setting of one environment.
@@ -23,7 +30,20 @@ export function loadEnvironment(file: string, name: string | undefined, variable
   const { app, image } = data
   const from = (path: string): string => resolve(dirname(file), path)
   const ui = layers.ui && { ...layers.ui, specs: from(layers.ui.specs) }
-  return { ...layers, name, app, image, manifests: from(layers.manifests), ui }
+  const requires = layers.requires && placed(layers.requires, data.environments)
+  return { ...layers, name, app, image, manifests: from(layers.manifests), ui, requires }
+}
+
+type File = z.infer<typeof deployFile>
+
+function placed(
+  { passed, ...wanted }: NonNullable<File['environments'][string]['requires']>,
+  environments: File['environments'],
+): Requires {
+  const before = passed === undefined ? undefined : environments[passed]
+  if (passed === undefined || !before) return wanted
+  const { context, namespace } = before
+  return { ...wanted, passed: { name: passed, context, namespace } }
 }
 
 /**

@@ -5,6 +5,7 @@ import type { Gates } from './check.ts'
 import { key, type ColorState } from './color.ts'
 import type { Shell } from './command.ts'
 import { seconds } from './clock.ts'
+import { overridden, proofLines, prove, type Proof } from './promotion.ts'
 import { release, unfinished, type DeploymentRecord } from './record.ts'
 import { leftBehind } from './repair.ts'
 import type { Manifest } from './objects.ts'
@@ -16,11 +17,18 @@ export interface Terms {
   context: string | undefined
   /** The whole difference, not only the lines that change. */
   verbose: boolean
+  /** Why an image is deployed that lacks what the environment requires. */
+  override?: string | undefined
   /** Asked once the plan is on the screen; false ends the run with nothing touched. */
   proceed(): Promise<boolean>
 }
 
-/** @returns undefined when the plan was not agreed to */
+const NOTHING_REQUIRED: Proof = { held: [], missing: [] }
+
+/**
+ * @returns undefined when the plan was not agreed to
+ * @throws DeployError (6) once the plan has been shown, when the image lacks what the environment requires
+ */
 export async function run(
   world: World,
   shell: Shell,
@@ -38,12 +46,16 @@ export async function run(
   )
   const records = unfinished(environment.app, kubectl)
   const planned = rolling ? planRolling(world, request) : planDeployment(world, request)
+  // Going back to what was live is never refused.
+  const requires = request.kept ? undefined : environment.requires
+  const proving = requires ? prove(world, shell, requires, request.image) : NOTHING_REQUIRED
   // All at once; but the first reason that is told is the first in this order, not the first in time.
-  await Promise.allSettled([context, access, records, planned])
+  await Promise.allSettled([context, access, records, planned, proving])
   await context
   await access
   const past = await records
   const plan = await planned
+  const proof = await proving
   log.done()
   const failed = refuseFailedDigest(request, past)
   for (const left of leftBehind(
@@ -54,15 +66,19 @@ export async function run(
   }
   for (const line of 'to' in plan ? showPlan(world, plan, gates) : showRolling(world, plan, gates))
     log.info(line)
+  for (const line of proofLines(proof)) log.info(line)
   const changes = terms.verbose ? plan.difference : changedLines(plan.difference)
   if (changes) log.block('changes to what is live', changes)
   const shared = sharedChanges(plan.difference, plan.rendered.shared)
   if (shared.length > 0)
     log.warn(`${shared.join(', ')} is shared: users meet its change before any gate has passed`)
+  const override = overridden(proof, environment.name, terms.override)
+  if (override) log.warn(`${environment.name} requires what this image lacks: overridden, and recorded`)
 
   if (!(await terms.proceed())) return undefined
+  const agreed = { ...request, override }
   const record =
-    'to' in plan ? await deploy(world, shell, request, plan, gates) : await roll(world, request, plan, gates)
+    'to' in plan ? await deploy(world, shell, agreed, plan, gates) : await roll(world, agreed, plan, gates)
   for (const entry of failed) await release(kubectl, entry)
   return record
 }

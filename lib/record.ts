@@ -80,6 +80,8 @@ export const recordForm = z.object({
   /** What is changed for the time of the deployment, as it was before. */
   temporary: z.object({ autoscaler: autoscalerBounds.optional() }),
   allowedFailedDigest: z.string().optional(),
+  /** What the environment requires and the image lacked, and why it was deployed all the same. */
+  override: z.object({ reason: z.string(), missing: z.array(z.string()) }).optional(),
   steps: z.array(step),
   checks: z.array(check),
   switches: z.array(proof),

@@ -1,7 +1,8 @@
 /**
- * Which digest a tag stands for, asked of the registry itself (OCI distribution specification): what a local
- * Docker remembers is not what the cluster will pull.
+ * Which digest a tag stands for and what an image says of itself, asked of the registry (OCI distribution
+ * specification): what a local Docker remembers is not what the cluster will pull.
  */
+import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
@@ -57,7 +58,7 @@ export async function resolveDigest(image: string, shell: Shell): Promise<string
 /** The digest that a name stands for, or undefined when the registry says that it has no such image. */
 export async function findDigest(image: string, shell: Shell): Promise<string | undefined> {
   const reference = parseReference(image)
-  const response = await head(reference, shell)
+  const response = await ask(reference, 'HEAD', manifestOf(reference), shell)
   if (response.status === 404) return undefined
   if (!response.ok) throw new DeployError(`The registry answered ${response.status} for ${image}`)
   const digest = response.headers.get('docker-content-digest') ?? ''
@@ -68,20 +69,92 @@ export async function findDigest(image: string, shell: Shell): Promise<string | 
   return digest
 }
 
-async function head(reference: Reference, shell: Shell): Promise<Response> {
-  const { registry, repository, tag, digest } = reference
+const descriptor = z.object({ digest: z.string().regex(DIGEST) })
+const forPlatform = descriptor.extend({ platform: z.object({ os: z.string() }).optional() })
+const manifest = z.object({ config: descriptor.optional(), manifests: z.array(forPlatform).default([]) })
+const config = z.object({
+  config: z.object({ Labels: z.record(z.string(), z.string()).nullish() }).nullish(),
+})
+
+/**
+ * A label of an image, in the configuration that its manifest names; of an index, that of its first platform.
+ * @returns undefined when the registry says that it has no such image, or that the image has no such label
+ * @throws DeployError (1) when the registry does not answer, or what it answers is not an image
+ */
+export async function findLabel(image: string, label: string, shell: Shell): Promise<string | undefined> {
+  const reference = parseReference(image)
+  const no = new DeployError(`What the registry ${reference.registry} has as ${image} is not an image`)
+  const top = await read(reference, manifestOf(reference), shell)
+  if (!top) return undefined
+  const { data: listed } = manifest.safeParse(parseJson(top.toString()))
+  // What belongs to no platform is an attestation.
+  const first = listed?.manifests.find(({ platform }) => platform?.os !== 'unknown')?.digest
+  const one = first === undefined ? top : await readByDigest(reference, 'manifests', first, shell)
+  const configured = manifest.safeParse(parseJson(one?.toString() ?? '')).data?.config
+  if (!configured) throw no
+  const blob = await readByDigest(reference, 'blobs', configured.digest, shell)
+  const { data } = config.safeParse(parseJson(blob?.toString() ?? ''))
+  if (!data) throw no
+  const labels = data.config?.Labels ?? {}
+  return Object.hasOwn(labels, label) ? labels[label] : undefined
+}
+
+const manifestOf = ({ tag, digest }: Reference): string => `manifests/${digest ?? tag ?? 'latest'}`
+
+async function readByDigest(
+  reference: Reference,
+  kind: 'manifests' | 'blobs',
+  digest: string,
+  shell: Shell,
+): Promise<Buffer | undefined> {
+  const content = await read(reference, `${kind}/${digest}`, shell)
+  if (!content || `sha256:${createHash('sha256').update(content).digest('hex')}` === digest) return content
+  throw new DeployError(`The registry ${reference.registry} answered with other content than ${digest}`)
+}
+
+/** Bytes. Manifests and configurations are a few kilobytes; whoever sends more is not listened to. */
+const LONGEST = 2_000_000
+
+/** What the registry has there, or undefined when it says that there is nothing. */
+async function read(reference: Reference, path: string, shell: Shell): Promise<Buffer | undefined> {
+  const { registry, repository } = reference
+  const response = await ask(reference, 'GET', path, shell)
+  if (response.status === 404) return undefined
+  if (!response.ok)
+    throw new DeployError(`The registry answered ${response.status} for ${repository}/${path}`)
+  const chunks: Uint8Array[] = []
+  let size = 0
+  try {
+    for await (const chunk of response.body ?? []) {
+      chunks.push(chunk)
+      size += chunk.byteLength
+      if (size > LONGEST) break
+    }
+  } catch (error) {
+    throw new DeployError(`The registry ${registry} does not answer: ${sentence(error)}`)
+  }
+  if (size <= LONGEST) return Buffer.concat(chunks)
+  throw new DeployError(`The registry ${registry} answers with too much for ${repository}/${path}`)
+}
+
+async function ask(
+  { registry, repository }: Reference,
+  method: 'HEAD' | 'GET',
+  path: string,
+  shell: Shell,
+): Promise<Response> {
   const scheme = /^(localhost|127\.\d+\.\d+\.\d+)(:|$)/.test(registry) ? 'http' : 'https'
-  const url = `${scheme}://${registry}/v2/${repository}/manifests/${digest ?? tag ?? 'latest'}`
-  const ask = (authorization?: string) =>
-    fetch(url, {
-      method: 'HEAD',
-      headers: { accept: MANIFESTS, ...(authorization && { authorization }) },
+  const accept = path.startsWith('manifests/') ? MANIFESTS : '*/*'
+  const send = (authorization?: string) =>
+    fetch(`${scheme}://${registry}/v2/${repository}/${path}`, {
+      method,
+      headers: { accept, ...(authorization && { authorization }) },
       signal: AbortSignal.timeout(15_000),
     })
   try {
-    const response = await ask()
+    const response = await send()
     if (response.status !== 401) return response
-    return await ask(
+    return await send(
       await authorize(registry, repository, response.headers.get('www-authenticate') ?? '', shell),
     )
   } catch (error) {

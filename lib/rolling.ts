@@ -219,5 +219,6 @@ function entryOf(world: World, request: Request, { from, release, observed }: Ro
     to: { color: 'plain', ...release },
     reason: request.reason,
     allowedFailedDigest: request.allowFailedDigest,
+    override: request.override,
   })
 }

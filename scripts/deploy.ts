@@ -4,25 +4,27 @@
  * Changes: the idle color's objects, the shared objects, the preview, and, once all gates have passed, the live
  * Service. Never touches the live color's workload. Undo: scripts/rollback-deployment.ts.
  */
-import { common, confirm, data, main, realWorld, text } from '../lib/cli.ts'
+import { common, confirm, data, main, realWorld, text, type Run } from '../lib/cli.ts'
 import { run } from '../lib/deployment.ts'
 import { DeployError, Exit } from '../lib/errors.ts'
 import { newId } from '../lib/record.ts'
 import { resolveDigest } from '../lib/registry.ts'
+import { readRelease } from '../lib/stages/release-file.ts'
 import { choiceOf, gatesOf } from '../verify/gates.ts'
 
-const usage = `Usage: bun scripts/deploy.ts --env NAME (--version TAG | --image REF) [flags]
+const usage = `Usage: bun scripts/deploy.ts --env NAME (--version|--image|--release) [flags]
 
   --env NAME       environment in deploy.yaml
   --version TAG    tag of the image that deploy.yaml names
   --image REF      any image, by tag or digest
+  --release FILE   the image of a release file, which docker-build.ts leaves
   --reason TEXT    why; goes into the history
   --skip KINDS     leave out kinds of checks (needs --reason; is recorded)
   --dry-run        show the plan and stop
   --yes            do not ask (needed where there is no terminal)
   --clean          scale the new color down again if the deployment fails
-  --allow-failed-digest REASON
-                   deploy a digest that was rolled back automatically
+  --override WHY   deploy what lacks a proof that is required; is recorded
+  --allow-failed-digest WHY   deploy what was rolled back automatically
   --context NAME   the kube context; it must be the environment's
   --config FILE    default deploy.yaml
   --out DIR        evidence goes to DIR/ID; default reports
@@ -45,6 +47,8 @@ const options = {
   yes: { type: 'boolean' },
   clean: { type: 'boolean' },
   'allow-failed-digest': { type: 'string' },
+  release: { type: 'string' },
+  override: { type: 'string' },
 } as const
 
 if (import.meta.main) {
@@ -52,9 +56,8 @@ if (import.meta.main) {
     const { flags, log } = script
     const { world, shell } = realWorld(script)
     const { environment } = world
-    const version = text(flags, 'version')
-    const named = text(flags, 'image') ?? (version && `${environment.image}:${version}`)
-    if (!named) throw new DeployError('--version or --image is required', Exit.usage)
+    const { named, version } = wanted(flags, environment.image)
+    const override = text(flags, 'override')
     const reason = text(flags, 'reason')
     const allowFailedDigest = text(flags, 'allow-failed-digest')
 
@@ -67,7 +70,7 @@ if (import.meta.main) {
     const request = {
       id: newId(Date.now()),
       image,
-      version: version ?? versionOf(named),
+      version,
       clean: flags.clean === true,
       reason,
       allowFailedDigest,
@@ -75,6 +78,7 @@ if (import.meta.main) {
     const record = await run(world, shell, request, gatesOf(environment, choiceOf(flags)), {
       context: text(flags, 'context'),
       verbose: flags.verbose === true,
+      override,
       proceed: async () => flags['dry-run'] !== true && (await confirm(script, 'Deploy?')),
     })
     if (!record) return log.print('Nothing was changed.')
@@ -85,6 +89,19 @@ if (import.meta.main) {
     )
     if (flags.json) data(record)
   })
+}
+
+/** Which image, and what people call it. A release file names a digest; what else it says is not believed. */
+function wanted(flags: Run['flags'], repository: string): { named: string; version: string } {
+  const [version, image, file] = ['version', 'image', 'release'].map((name) => text(flags, name))
+  const named = image ?? (version && `${repository}:${version}`)
+  if (file === undefined) {
+    if (named) return { named, version: version ?? versionOf(named) }
+    throw new DeployError('--version or --image is required, or --release', Exit.usage)
+  }
+  if (named) throw new DeployError('--release names the image: leave out --version and --image', Exit.usage)
+  const release = readRelease(file)
+  return { named: `${release.image}@${release.digest}`, version: release.version }
 }
 
 /** What people call an image that was named without `--version`: its tag, or the start of its digest. */

@@ -41,22 +41,24 @@ if (import.meta.main) {
 
 /** `2026-11-23 08:00  deploy  1.0.0 → 1.1.0  succeeded  0 of 412 lost  alice@laptop` */
 export function oneLine(record: DeploymentRecord): string {
-  const { startedAt, kind, from, to, outcome, by, reason, switches, id } = record
+  const { startedAt, kind, from, to, outcome, by, reason, override, switches, id } = record
   const when = startedAt.slice(0, 16).replace('T', ' ')
   const what = `${from?.version ?? 'nothing'} → ${to.version} (${to.color})`
   const failures = switches.reduce((sum, proof) => sum + proof.failures, 0)
   const requests = switches.reduce((sum, proof) => sum + proof.requests, 0)
   const lost = requests > 0 ? `, ${failures} of ${requests} requests lost` : ''
-  return `${when}  ${kind.padEnd(8)}  ${what}  ${outcome}${lost}\n                  ${by}${reason ? `: ${reason}` : ''}  ${id}`
+  const forced = override ? `, overriding what was missing: ${override.reason}` : ''
+  return `${when}  ${kind.padEnd(8)}  ${what}  ${outcome}${lost}\n                  ${by}${reason ? `: ${reason}` : ''}${forced}  ${id}`
 }
 
 export function inFull(record: DeploymentRecord): string[] {
-  const { steps, checks, switches, drift, message, to, finishedAt, startedAt } = record
+  const { steps, checks, switches, drift, override, message, to, finishedAt, startedAt } = record
   return [
     oneLine(record),
     `  image    ${to.image}`,
     ...(finishedAt ? [`  took     ${seconds(Date.parse(finishedAt) - Date.parse(startedAt))}`] : []),
     ...(drift ? [`  drift    ${drift}`] : []),
+    ...(override?.missing ?? []).map((what) => `  missing  ${what}`),
     ...(message ? [`  message  ${message}`] : []),
     ...steps.map(({ name, ms }) => `  step     ${name}${ms === undefined ? '' : ` (${seconds(ms)})`}`),
     ...checkLines(checks, true).map((line) => `  check    ${line}`),

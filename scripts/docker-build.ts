@@ -2,10 +2,10 @@
 /** Builds the application's image, pushes it, and leaves what the registry has in reports/release.json. */
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { writeOutputs, writeSummary } from '../lib/actions.ts'
 import { data, main, text } from '../lib/cli.ts'
 import { loggedIn } from '../lib/stages/docker-login.ts'
-import { writeOutputs, writeSummary } from '../lib/github-output.ts'
-import { buildAndPush, buildOnly } from '../lib/stages/image.ts'
+import { buildAndPush, buildOnly, pushRelease } from '../lib/stages/image.ts'
 import { planImage } from '../lib/stages/image-plan.ts'
 import { readRelease, RELEASE, stageResults, writeRelease } from '../lib/stages/release-file.ts'
 import { readLockfiles, writeBill } from '../lib/stages/sbom.ts'
@@ -21,8 +21,8 @@ const usage = `Usage: bun scripts/docker-build.ts [--image NAME] [--no-push] [--
 
 Tags by the names of the commit, as docker/metadata-action does. Logs in
 with REGISTRY_USERNAME and REGISTRY_PASSWORD, or as docker is logged in.
-Leaves reports/release.json, and result.json and sbom.cdx.json in
-reports/docker.
+Leaves reports/release.json, and the same beside the image in the registry,
+where deploy.ts looks for it; result.json and sbom.cdx.json in reports/docker.
 Exit: 0 done, 1 failed, 2 usage or configuration, 6 the version is in the
 registry already with other content, or the tree is not the commit,
 70 timed out, 130 interrupted
@@ -45,18 +45,18 @@ if (import.meta.main) {
       if (!push) await buildOnly(plan, making)
       else {
         const login = { registry: plan.registry, shell: world.shell, variables: process.env }
-        const digest = await loggedIn(login, () => buildAndPush(plan, making))
-        const builtAt = new Date(world.now()).toISOString()
-        const { image, version, tags, commit } = plan
-        const sbom = writeBill(join(reports, 'sbom.cdx.json'), packages, {
-          image,
-          digest,
-          version,
-          at: builtAt,
+        await loggedIn(login, async () => {
+          const digest = await buildAndPush(plan, making)
+          const builtAt = new Date(world.now()).toISOString()
+          const { image, version, tags, commit } = plan
+          const about = { image, digest, version, at: builtAt }
+          const sbom = writeBill(join(reports, 'sbom.cdx.json'), packages, about)
+          outcome.artifacts.push(sbom)
+          outcome.counts = { packages: packages.length, tags: tags.length }
+          const release = { image, digest, tags, version, commit, builtAt, sbom, stages: stageResults() }
+          await pushRelease(release, plan, making)
+          writeRelease(release)
         })
-        outcome.artifacts.push(sbom)
-        outcome.counts = { packages: packages.length, tags: tags.length }
-        writeRelease({ image, digest, tags, version, commit, builtAt, sbom, stages: stageResults() })
       }
     })
     if (!push) return log.print(log.style.green('Built, and not pushed.'))

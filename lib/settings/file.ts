@@ -79,6 +79,16 @@ export const defaults = {
   history: 50,
 }
 
+/** What an image must have been through before it may be deployed to an environment. */
+const requires = z.strictObject({
+  /** Passed for the commit that the image was built of. */
+  stages: z.array(z.enum(['lint', 'test', 'security-scan', 'build'])).default([]),
+  /** How long ago its security scan may have been. */
+  maxScanAge: duration.optional(),
+  /** The environment that it was live in before. */
+  passed: z.string().optional(),
+})
+
 const environment = z.strictObject({
   context: z.string().min(1),
   namespace: dnsLabel,
@@ -88,6 +98,7 @@ const environment = z.strictObject({
   url: httpUrl,
   /** Where the idle color can be reached; without it, `kubectl port-forward` is used. */
   previewUrl: httpUrl.optional(),
+  requires: requires.optional(),
 })
 
 /** What stands in the file, before the environment's settings are laid over the general ones. */
@@ -99,7 +110,15 @@ export const deployFile = z.strictObject({
   ...z.strictObject(settings).partial().shape,
   environments: z
     .record(z.string(), z.strictObject({ ...environment.shape, ...z.strictObject(settings).partial().shape }))
-    .refine((all) => Object.keys(all).length > 0, 'expected at least one environment'),
+    .refine((all) => Object.keys(all).length > 0, 'expected at least one environment')
+    .superRefine((all, problems) => {
+      for (const [name, { requires: wanted }] of Object.entries(all)) {
+        if (wanted?.passed === undefined) continue
+        if (wanted.passed !== name && Object.hasOwn(all, wanted.passed)) continue
+        const path = [name, 'requires', 'passed']
+        problems.addIssue({ code: 'custom', path, message: 'expected another environment of this file' })
+      }
+    }),
 })
 
 /** What the stages before a deployment read of it: they are the same for all environments. */
@@ -108,5 +127,15 @@ export const pipelineFile = deployFile.pick({ app: true, image: true, stages: tr
 /** An environment's own settings over the general ones over the defaults. */
 export const merged = z.object({ ...environment.shape, ...settings })
 
+/** With the place of the environment that must have been passed. */
+export type Requires = Omit<z.infer<typeof requires>, 'passed'> & {
+  passed?: { name: string; context: string; namespace: string } | undefined
+}
+
 /** One environment, with every setting decided. Durations are in ms. */
-export type Environment = z.infer<typeof merged> & { name: string; app: string; image: string }
+export type Environment = Omit<z.infer<typeof merged>, 'requires'> & {
+  name: string
+  app: string
+  image: string
+  requires?: Requires | undefined
+}

@@ -95,8 +95,10 @@ const performanceSettings = z.strictObject({
   /** How many times the live color's p99, measured side by side, is too slow; `false`: it is not asked. */
   slowerThanLive: z.union([z.literal(false), z.number().min(1)]).default(1.2),
 })
-/** Of a request whose time was out nobody knows how long it would have taken: it must break every threshold. */
-// It is also asked of thresholds that are none, whose value is no number: they have their own message.
+/**
+ * Of a request whose time was out nobody knows how long it would have taken: it must break every threshold.
+ * (Thresholds that are none come here too, without a number; they have their own message.)
+ */
 export const performance = performanceSettings.refine(
   ({ timeout, thresholds }) => thresholds.http_req_duration.every(({ value }) => !(value > timeout)),
   { path: ['timeout'], error: 'expected at least as long as every threshold of http_req_duration' },

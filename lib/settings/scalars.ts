@@ -1,6 +1,9 @@
 /** The values that settings are made of. */
 import { z } from 'zod'
 
+// Compiling each schema on its first use costs more than a script gains by it, which parses most things once.
+z.config({ jitless: true })
+
 const units: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
 
 /** `500ms`, `10s`, `2m`, `1h` → milliseconds. */

@@ -25,6 +25,12 @@ export function buildAndPush(build: ImageBuild, image: string, platforms: readon
   return ['docker', 'buildx', 'build', ...where, `--tag=${image}`, ...contentFlags(build), build.context]
 }
 
+/** An image that is one label and nothing else; its Dockerfile, `FROM scratch`, goes to standard input. */
+export function buildLabel(image: string, name: string, value: string, buildx: boolean): Command {
+  const builder = buildx ? ['buildx', 'build', '--load'] : ['build']
+  return ['docker', ...builder, `--tag=${image}`, `--label=${name}=${value}`, '-']
+}
+
 function contentFlags({ context, dockerfile, labels, buildArgs }: ImageBuild): string[] {
   return [
     `--file=${join(context, dockerfile)}`,

@@ -2,15 +2,17 @@
  * From a folder to an image in the registry: build, name, push, and ask the registry what it has now. Docker's
  * word is taken for nothing but the content of its own store.
  */
+import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import { seconds } from '../clock.ts'
-import { commandLine, type Command } from '../command.ts'
+import { commandLine, type Command, type RunOptions } from '../command.ts'
 import * as docker from './docker.ts'
 import { DeployError, Exit } from '../errors.ts'
 import type { ImagePlan } from './image-plan.ts'
 import { isFixed } from './image-tags.ts'
 import { parseJson } from '../json.ts'
 import { findDigest } from '../registry.ts'
+import { besideOf, findRelease, RELEASE_LABEL, type Release } from './release-file.ts'
 import type { Outcome, StageWorld } from './stage.ts'
 
 export interface ImageWorld extends StageWorld {
@@ -77,6 +79,29 @@ async function pushSeveral(plan: ImagePlan, world: ImageWorld): Promise<string> 
   return await readBack(plan, world)
 }
 
+/** Bytes: Linux gives an argument no more than 128 kB. */
+const LONGEST_LABEL = 100_000
+
+/**
+ * Pushes the release of an image to where whoever deploys its digest finds it, over the one of an earlier run.
+ * @throws DeployError (1) when the registry does not have it afterwards
+ */
+export async function pushRelease(release: Release, plan: ImagePlan, world: ImageWorld): Promise<void> {
+  const { image, digest } = release
+  const name = besideOf(image, digest)
+  const text = JSON.stringify(release)
+  if (Buffer.byteLength(text) > LONGEST_LABEL)
+    throw new DeployError(`The release of ${image}@${digest} is too long for a label`)
+  // Attestations would make an index of it.
+  const env = { BUILDX_NO_DEFAULT_ATTESTATIONS: '1' }
+  const command = docker.buildLabel(name, RELEASE_LABEL, text, await hasBuildx(world))
+  await must(command, plan, world, { input: 'FROM scratch\n', env })
+  await must(docker.pushImage(name), plan, world)
+  const there = await findRelease(`${image}@${digest}`, world.shell)
+  if (!isDeepStrictEqual(there, release))
+    throw new DeployError(`${name} is not what was pushed, so another push was at work: run it again`)
+}
+
 /** What the registry gives for each name now: somebody else may have pushed in between. */
 async function readBack(plan: ImagePlan, { shell }: ImageWorld): Promise<string> {
   const found = new Map<string, string[]>()
@@ -127,17 +152,17 @@ async function inspect(name: string, { shell }: ImageWorld): Promise<{ Id: strin
 
 async function build(command: Command, plan: ImagePlan, world: ImageWorld): Promise<void> {
   world.outcome.command = [...command]
-  await must(command, plan, world, (exitCode) => (world.outcome.exitCode = exitCode))
+  await must(command, plan, world, { ended: (exitCode) => (world.outcome.exitCode = exitCode) })
 }
 
 async function must(
   command: Command,
   { timeout }: ImagePlan,
   { shell, signal, now }: ImageWorld,
-  ended?: (exitCode: number) => void,
+  { ended, ...options }: Pick<RunOptions, 'input' | 'env'> & { ended?: (exitCode: number) => void } = {},
 ): Promise<void> {
   const started = now()
-  const { exitCode } = await shell.write(command, { live: true, timeout, signal })
+  const { exitCode } = await shell.write(command, { ...options, live: true, timeout, signal })
   ended?.(exitCode)
   signal.throwIfAborted()
   const [, verb = ''] = command

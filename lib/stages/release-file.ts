@@ -1,14 +1,18 @@
 /**
- * `reports/release.json`: what an image is, and the results of the stages that it went through. Whoever deploys
- * the digest reads it; it holds no more of a result than its verdict and its checksum.
+ * `reports/release.json`: what an image is, and the results of the stages that it went through; no more of a
+ * result than its verdict and its checksum. It travels with the digest, as the label of an image without content
+ * beside it in the registry: a label of the image itself would give it another digest with every run.
  */
 import { globSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { DeployError } from '../errors.ts'
+import type { Shell } from '../command.ts'
+import { DeployError, Exit } from '../errors.ts'
 import { parseJson } from '../json.ts'
+import { findLabel } from '../registry.ts'
 import { artifactOf, REPORTS } from './stage.ts'
 
+const tag = z.string().regex(/^\w[\w.-]{0,127}$/)
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/)
 const stage = z.strictObject({
   passed: z.boolean(),
@@ -30,8 +34,8 @@ const release = z.strictObject({
   /** Without tag and digest. */
   image: z.string().min(1),
   digest: z.string().regex(/^sha256:[0-9a-f]{64}$/),
-  tags: z.array(z.string()).min(1),
-  version: z.string().min(1),
+  tags: z.array(tag).min(1),
+  version: tag,
   commit: z.string().min(1),
   builtAt: z.iso.datetime(),
   /** CycloneDX */
@@ -46,20 +50,46 @@ export function writeRelease(value: Release, file = RELEASE): void {
   writeFileSync(file, `${JSON.stringify(release.parse(value), undefined, 2)}\n`)
 }
 
-/** @throws DeployError (1) when there is none, or it is not one */
+/** @throws DeployError (2) when there is none, or it is not one */
 export function readRelease(file = RELEASE): Release {
   const parsed = release.safeParse(parseJson(read(file)))
   if (parsed.success) return parsed.data
   const [issue] = parsed.error.issues
-  throw new DeployError(`${file} is no release file: ${issue?.path.join('.')}: ${issue?.message}`)
+  throw new DeployError(`${file} is no release file: ${issue?.path.join('.')}: ${issue?.message}`, Exit.usage)
 }
 
 function read(file: string): string {
   try {
     return readFileSync(file, 'utf8')
   } catch (error) {
-    throw new DeployError(`There is no release file ${file}: docker-build.ts writes it`, 1, { cause: error })
+    const why = `There is no release file ${file}: docker-build.ts writes it`
+    throw new DeployError(why, Exit.usage, { cause: error })
   }
+}
+
+/** Of the image beside another one. */
+export const RELEASE_LABEL = 'deploy-scripts.release'
+
+/** Where the release of a digest is kept: a tag made of it, as cosign has it for signatures. */
+export function besideOf(image: string, digest: string): string {
+  return `${image}:${digest.replace(':', '-')}.release`
+}
+
+/**
+ * What the registry keeps as the release of an image, which is given by digest. Whoever may push there may have
+ * written it.
+ * @returns undefined when it keeps none
+ * @throws DeployError (1) when it does not answer, or what it keeps is no release of this digest
+ */
+export async function findRelease(byDigest: string, shell: Shell): Promise<Release | undefined> {
+  const [image = '', digest = ''] = byDigest.split('@')
+  const text = await findLabel(besideOf(image, digest), RELEASE_LABEL, shell)
+  if (text === undefined) return undefined
+  const { data } = release.safeParse(parseJson(text))
+  if (data?.digest === digest) return data
+  throw new DeployError(
+    `what the registry keeps beside it is ${data ? "another digest's" : 'no release file'}`,
+  )
 }
 
 /** The results that the stages of this folder left. @throws DeployError (1) at one that cannot be read */

@@ -6,7 +6,16 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from '
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { readRelease, type Release } from '../../lib/stages/release-file.ts'
+import { shell } from '../../lib/command.ts'
+import { buildLabel } from '../../lib/stages/docker.ts'
+import {
+  besideOf,
+  findRelease,
+  readRelease,
+  RELEASE_LABEL,
+  type Release,
+} from '../../lib/stages/release-file.ts'
+import { failure } from '../lib/world.ts'
 import { REAL } from './suite.ts'
 
 setDefaultTimeout(300_000)
@@ -108,6 +117,33 @@ describe.skipIf(!REAL)('docker build', () => {
       .map((file) => readFileSync(join(app, 'reports', file), 'utf8'))
     for (const text of [out, err, ...called, layers, config, ...reports]) expect(text).not.toContain(SECRET)
     expect(existsSync(join(app, 'pwned')) || existsSync('pwned')).toBe(false)
+  })
+
+  test('the release is beside the image, and one of another digest is none', async () => {
+    const byDigest = `${image}@${release.digest}`
+    expect(
+      await findRelease(
+        byDigest,
+        shell(() => {}),
+      ),
+    ).toEqual(release)
+    const name = besideOf(image, release.digest)
+    const other = JSON.stringify({ ...release, digest: `sha256:${'0'.repeat(64)}` })
+    const [program, ...args] = buildLabel(name, RELEASE_LABEL, other, false)
+    const { exitCode } = Bun.spawnSync([program, ...args], { stdin: Buffer.from('FROM scratch\n') })
+    expect(exitCode).toBe(0)
+    output(['docker', 'push', '--quiet', name])
+    expect(
+      await failure(
+        findRelease(
+          byDigest,
+          shell(() => {}),
+        ),
+      ),
+    ).toMatchObject({
+      code: 1,
+      message: expect.stringContaining("another digest's"),
+    })
   })
 
   test('what is pulled by that digest is that image', () => {

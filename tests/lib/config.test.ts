@@ -99,6 +99,21 @@ describe('what is decided', () => {
     expect(load(withIn({ context: '$HOME ${A}' }), { A: '${B}', B: 'no' }).context).toBe('$HOME ${B}')
   })
 
+  test('the environment that must have been passed is known by its place', () => {
+    const requires = { stages: ['test'], maxScanAge: '24h', passed: 'staging' }
+    const environments = {
+      staging: { ...declared, context: 's', namespace: 'n' },
+      test: { ...declared, requires },
+    }
+    expect(load({ ...minimal, environments }).requires).toEqual({
+      stages: ['test'],
+      maxScanAge: 86_400_000,
+      passed: { name: 'staging', context: 's', namespace: 'n' },
+    })
+    expect(load({ ...minimal, environments }, {}, 'staging').requires).toBeUndefined()
+    expect(load(withIn({ requires: {} })).requires).toEqual({ stages: [] })
+  })
+
   test('lists are replaced and not merged', () => {
     const smoke = [{ name: 'a', path: '/', expect: {} }]
     expect(load({ ...withIn({ smoke: [] }), smoke }).smoke).toEqual([])
@@ -160,6 +175,21 @@ describe('each mistake is named with its place', () => {
       'an image with a digest',
       { ...minimal, image: 'chat@sha256:ab' },
       ['deploy.yaml:2: image: expected an image name without tag and digest'],
+    ],
+    ...['test', 'stagin', 'constructor'].map((passed): [string, unknown, unknown[]] => [
+      `${passed}, which cannot have been passed before`,
+      withIn({ requires: { passed } }),
+      ['deploy.yaml:10: environments.test.requires.passed: expected another environment of this file'],
+    ]),
+    [
+      'a stage that there is none of',
+      withIn({ requires: { stages: ['scan'] } }),
+      [expect.stringMatching(/^deploy\.yaml:\d+: environments\.test\.requires\.stages\.0: Invalid option/)],
+    ],
+    [
+      'what is required of all at once',
+      { ...minimal, requires: { stages: ['test'] } },
+      ['deploy.yaml:10: requires: unknown setting'],
     ],
     [
       'an unknown strategy',

@@ -1,9 +1,10 @@
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import type { Request } from '../../lib/blue-green.ts'
 import { changedLines, run, stateLine } from '../../lib/deployment.ts'
-import { newEntry, openRecord } from '../../lib/record.ts'
+import { newEntry, openRecord, readRecord } from '../../lib/record.ts'
+import type { Requires } from '../../lib/settings/file.ts'
 import { refused } from './cluster.ts'
-import { deployment, made } from './objects.ts'
+import { deployment, digest, made } from './objects.ts'
 import { failure, gates, rehearse, running, type Rehearsal } from './world.ts'
 
 // The machine may be busy with other things.
@@ -120,6 +121,94 @@ describe('run', () => {
           .map(({ outcome }) => outcome)
           .toSorted(),
       ).toEqual(['released', 'succeeded'])
+    })
+  })
+})
+
+describe('what the environment requires', () => {
+  const requires: Requires = {
+    stages: ['test'],
+    maxScanAge: 3_600_000,
+    passed: { name: 'staging', context: 'staging', namespace: 'chat-staging' },
+  }
+  // Where no registry is: the proof is missing, with the reason.
+  const image = `127.0.0.1:9/chat@${digest('b')}`
+  const strategies = ['blue-green', 'rolling'] as const
+
+  function requiring(strategy: (typeof strategies)[number] = 'blue-green'): Rehearsal {
+    const rehearsal = ready({ strategy, requires })
+    if (strategy === 'blue-green') return rehearsal
+    rehearsal.cluster.objects.clear()
+    rehearsal.cluster.put(deployment('plain', made('1.0.0')))
+    return rehearsal
+  }
+  const attempt = ({ world, cluster }: Rehearsal, override?: string, more: Partial<Request> = {}) => {
+    let agreed = 0
+    const ended = run(world, cluster, { ...request, image, ...more }, gates(), {
+      context: undefined,
+      verbose: false,
+      override,
+      proceed: () => Promise.resolve(++agreed > 0),
+    })
+    return { ended, asked: () => agreed }
+  }
+
+  test.each(strategies)(
+    '%s: refuses once the plan is shown; nothing is asked or touched',
+    async (strategy) => {
+      await using rehearsal = requiring(strategy)
+      const { ended, asked } = attempt(rehearsal)
+      expect(await failure(ended)).toEqual({
+        code: 6,
+        message: expect.stringMatching(
+          /^test requires what this image lacks: whether test and security-scan passed: .*; it has not been live in staging\. /,
+        ),
+      })
+      expect([asked(), rehearsal.cluster.writes, rehearsal.cluster.records()]).toEqual([0, [], []])
+      expect(rehearsal.log.lines).toContainEqual(expect.stringMatching(/ 1\.1\.0 {2}chat@sha256:b{12}$/))
+      expect(rehearsal.log.lines).toContain('missing  it has not been live in staging')
+    },
+  )
+
+  test.each(strategies)('%s: overridden, it goes on, and says so for good', async (strategy) => {
+    await using rehearsal = requiring(strategy)
+    const record = await attempt(rehearsal, 'the old one is down').ended
+    expect(record).toMatchObject({
+      outcome: 'succeeded',
+      override: { reason: 'the old one is down', missing: [expect.any(String), expect.any(String)] },
+    })
+    expect(rehearsal.cluster.records()).toContainEqual(
+      expect.objectContaining({ override: record?.override }),
+    )
+    expect(rehearsal.log.warnings).toContainEqual(expect.stringContaining('overridden, and recorded'))
+  })
+
+  test('an override where nothing is required is not in the record', async () => {
+    await using rehearsal = ready()
+    expect((await attempt(rehearsal, 'just in case').ended)?.override).toBeUndefined()
+  })
+
+  test('a wrong context is told first', async () => {
+    await using rehearsal = requiring()
+    const { cluster } = rehearsal
+    cluster.intercept = (line) =>
+      line.startsWith('config')
+        ? { stdout: 'production\n', stderr: '', exitCode: 0 }
+        : line.startsWith('kustomize')
+          ? cluster.kustomize(line)
+          : undefined
+    expect(await failure(attempt(rehearsal).ended)).toMatchObject({ code: 2 })
+  })
+
+  test('going back to what was live is never refused', async () => {
+    await using rehearsal = requiring()
+    const { kubectl, environment } = rehearsal.world
+    const { id = '' } = (await attempt(rehearsal, 'the first one').ended) ?? {}
+    const kept = (await readRecord(environment.app, kubectl, id))?.manifests ?? []
+    expect(kept.length).toBeGreaterThan(0)
+    expect(await attempt(rehearsal, undefined, { id: 'r3', kept }).ended).toMatchObject({
+      kind: 'rollback',
+      outcome: 'succeeded',
     })
   })
 })

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Command, Output, Shell } from '../../lib/command.ts'
-import { parseReference, resolveDigest } from '../../lib/registry.ts'
+import { findLabel, parseReference, resolveDigest } from '../../lib/registry.ts'
 import { digest } from './objects.ts'
 import { failure } from './world.ts'
 
@@ -230,5 +230,117 @@ describe('resolveDigest', () => {
         message: expect.stringMatching(/^The registry answered 401 for /),
       })
     })
+  })
+})
+
+const sha = (text: string) => `sha256:${new Bun.CryptoHasher('sha256').update(text).digest('hex')}`
+const labelled = (labels: unknown) => JSON.stringify({ config: { Labels: labels } })
+const manifest = (config: string) =>
+  JSON.stringify({ schemaVersion: 2, config: { digest: config }, layers: [] })
+
+type Answers = Record<string, () => Response>
+
+/** A repository `chat` that answers what stands here, by tag or digest, and 404 otherwise. */
+const holding = (answers: Answers) =>
+  registry((request) => {
+    const [, name = ''] = /^\/v2\/chat\/(?:manifests|blobs)\/(.+)$/.exec(new URL(request.url).pathname) ?? []
+    return answers[name]?.() ?? new Response('', { status: 404 })
+  })
+
+const image = (config: string): Answers => ({
+  t: () => new Response(manifest(sha(config))),
+  [sha(config)]: () => new Response(config),
+})
+const labelOf = ({ host }: Registry) => findLabel(`${host}/chat:t`, 'a.label', helper())
+
+const bomb = () =>
+  new Response(Bun.gzipSync(Buffer.alloc(50_000_000)), { headers: { 'content-encoding': 'gzip' } })
+const endless = () =>
+  new Response(new ReadableStream({ pull: (stream) => stream.enqueue(new Uint8Array(100_000)) }))
+const deep = '{"config":'.repeat(50_000)
+
+describe('findLabel', () => {
+  const config = labelled({ 'a.label': '{"$HOME": "\u001B[31m"}' })
+
+  test('is read from the configuration, which is asked for by its digest', async () => {
+    await using server = holding(image(config))
+    expect(await labelOf(server)).toBe('{"$HOME": "\u001B[31m"}')
+    expect(server.asked).toMatchObject([
+      { method: 'GET', path: '/v2/chat/manifests/t', accept: expect.stringContaining('oci.image.manifest') },
+      { method: 'GET', path: `/v2/chat/blobs/${sha(config)}`, accept: '*/*' },
+    ])
+  })
+
+  test("of an index, its first platform's; attestations are none", async () => {
+    const one = manifest(sha(config))
+    const manifests = [
+      { digest: digest('f'), platform: { os: 'unknown', architecture: 'unknown' } },
+      { digest: sha(one), platform: { os: 'linux', architecture: 'amd64' } },
+    ]
+    await using server = holding({
+      ...image(config),
+      t: () => Response.json({ schemaVersion: 2, manifests }),
+      [sha(one)]: () => new Response(one),
+    })
+    expect(await labelOf(server)).toBe('{"$HOME": "\u001B[31m"}')
+  })
+
+  test.each<[string, Answers]>([
+    ['no image', {}],
+    ['no configuration in it', image('{}')],
+    ['no labels', image(labelled(null))],
+    ['another label', image(labelled({ other: 'x' }))],
+    ['a label that only a prototype has', image(labelled({}))],
+  ])('%s: none', async (_, answers) => {
+    await using server = holding(answers)
+    expect(await labelOf(server)).toBeUndefined()
+    expect(await findLabel(`${server.host}/chat:t`, 'toString', helper())).toBeUndefined()
+  })
+
+  test('storage elsewhere does not get the login', async () => {
+    const seen: (string | null)[] = []
+    await using storage = registry((request) => {
+      seen.push(request.headers.get('authorization'))
+      return new Response(config)
+    })
+    await using server = registry((request) => {
+      if (request.headers.get('authorization') !== basic('me:secret')) return unauthorized('Basic realm="x"')
+      if (request.url.endsWith('/t')) return new Response(manifest(sha(config)))
+      return Response.redirect(`http://${storage.host}/blob`, 307)
+    })
+    login({ auths: { [server.host]: { auth: Buffer.from('me:secret').toString('base64') } } })
+    expect(await labelOf(server)).toBe('{"$HOME": "\u001B[31m"}')
+    expect(seen).toEqual([null])
+  })
+
+  test.each<[string, Answers, RegExp]>([
+    [
+      'an error',
+      { t: () => new Response('\u001B[31m', { status: 500 }) },
+      /^The registry answered 500 for chat/,
+    ],
+    ['a page', { t: () => new Response('<html>') }, /is not an image$/],
+    ['nothing', { t: () => new Response('') }, /is not an image$/],
+    ['no configuration', { t: () => Response.json({ layers: [] }) }, /is not an image$/],
+    ['depths', { t: () => new Response(deep) }, /is not an image$/],
+    ['a path for a digest', { t: () => new Response(manifest('sha256:../../../x')) }, /is not an image$/],
+    ['a configuration that is gone', { t: () => new Response(manifest(d)) }, /is not an image$/],
+    [
+      'an index of nothing but attestations',
+      { t: () => Response.json({ manifests: [] }) },
+      /is not an image$/,
+    ],
+    ['labels that are no text', image(labelled({ 'a.label': { passed: true } })), /is not an image$/],
+    [
+      'other content than the digest says',
+      { t: () => new Response(manifest(d)), [d]: () => new Response(config) },
+      /answered with other content than sha256:a/,
+    ],
+    ['no end', { t: endless }, /answers with too much for chat\/manifests\/t/],
+    ['a bomb', { t: bomb }, /answers with too much for chat\/manifests\/t/],
+  ])('%s: refused', async (_, answers, message) => {
+    login({})
+    await using server = holding(answers)
+    expect(await failure(labelOf(server))).toEqual({ code: 1, message: expect.stringMatching(message) })
   })
 })

@@ -1,6 +1,7 @@
 /**
  * A docker on PATH that builds nothing: it keeps its images in a file, pushes real manifests to a real registry,
- * and notes what it was called with. An image's content is the file `content` of its context.
+ * and notes what it was called with. An image's content is the file `content` of its context; one of nothing but
+ * a label has a real configuration.
  */
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -46,7 +47,11 @@ const verb = args[0] === 'buildx' || args[0] === 'image' ? args[0] + ' ' + args[
 if (verb === 'buildx version' || verb === 'buildx build' || verb === 'buildx imagetools') {
   if (!settings.buildx) { console.error("docker: unknown command: docker buildx"); process.exit(1) }
 }
-if (verb === 'build' || verb === 'buildx build') {
+if (args.at(-1) === '-') {
+  const [name, value] = flag('label')[0].split(/=(.*)/s)
+  const empty = (await Bun.stdin.text()) === 'FROM scratch\\n' && process.env.BUILDX_NO_DEFAULT_ATTESTATIONS === '1'
+  if (empty) keep(flag('tag')[0], JSON.stringify({ config: { Labels: { [name]: value } } }))
+} else if (verb === 'build' || verb === 'buildx build') {
   const content = readFileSync(join(args.at(-1), 'content'), 'utf8')
   const image = JSON.stringify({ content, labels: flag('label'), args: flag('build-arg'), platforms: flag('platform') })
   const [name] = flag('tag')
@@ -59,7 +64,7 @@ else if (verb === 'push') {
   known.pushed.push(await push(args[1], known.image))
   console.log('pushed ' + args[1])
   // Somebody else, at the same moment.
-  if (args[1].endsWith(':' + settings.race)) await push(args[1], JSON.stringify({ content: 'theirs' }))
+  if (settings.race && args[1].endsWith(settings.race)) await push(args[1], JSON.stringify({ content: 'theirs' }))
   if (settings.lies) known.pushed = ['x@sha256:' + 'f'.repeat(64)]
 } else if (verb === 'pull') keep(args[1], await pull(args[1]))
 else if (verb === 'image inspect') {
@@ -82,7 +87,7 @@ export interface DockerSettings {
   buildx?: boolean
   /** What a login needs. */
   password?: string
-  /** A tag that somebody else pushes to right after us. */
+  /** The end of a tag that somebody else pushes to right after us. */
   race?: string
   /** It says that it pushed something else. */
   lies?: boolean

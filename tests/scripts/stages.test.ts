@@ -12,7 +12,8 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
-import { readRelease } from '../../lib/stages/release-file.ts'
+import { shell } from '../../lib/command.ts'
+import { findRelease, readRelease } from '../../lib/stages/release-file.ts'
 import { stageResult } from '../../lib/stages/stage.ts'
 import { serveRegistry } from '../../sandbox/registry.ts'
 import { StandInDocker, type DockerSettings } from './docker.ts'
@@ -300,6 +301,13 @@ describe('docker build', () => {
     })
     for (const tag of release.tags) expect(await digestOf(tag)).toBe(release.digest)
     expect(release.stages).toMatchObject({ test: { passed: true, commit: before.commit } })
+    const byDigest = `${image()}@${release.digest}`
+    expect(
+      await findRelease(
+        byDigest,
+        shell(() => {}),
+      ),
+    ).toEqual(release)
     expect(result('docker')).toMatchObject({ passed: true, exitCode: 0, counts: { packages: 1, tags: 5 } })
     const bill = readFileSync(join(app, 'reports/docker/sbom.cdx.json'), 'utf8')
     expect(bill).toContain('pkg:npm/left-pad@1.3.0')
@@ -356,6 +364,17 @@ describe('docker build', () => {
       err: expect.stringMatching(/another push was at work: 1\.2\.3 → sha256/),
     })
     expect(existsSync(join(app, 'reports/release.json'))).toBe(false)
+  })
+
+  test('a release that is replaced at the same moment is no release', async () => {
+    make(stages())
+    use({ race: '.release' })
+    expect(await build()).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('.release is not what was pushed, so another push was at work'),
+    })
+    expect(existsSync(join(app, 'reports/release.json'))).toBe(false)
+    expect(result('docker').passed).toBe(false)
   })
 
   test("docker's word against the registry's is a failure", async () => {
@@ -511,7 +530,7 @@ describe('docker build', () => {
     for (const [verb, ...args] of docker
       .calls()
       .filter(([verb]) => verb === 'build' || verb === 'tag' || verb === 'push')) {
-      const allowed = verb === 'build' ? /^--(tag|file|label|build-arg)=|^\// : /^127\.0\.0\.1:/
+      const allowed = verb === 'build' ? /^--(tag|file|label|build-arg)=|^\/|^-$/ : /^127\.0\.0\.1:/
       for (const arg of args) expect(arg).toMatch(allowed)
     }
     expect(existsSync('/tmp/pwned')).toBe(false)

@@ -9,7 +9,8 @@ setDefaultTimeout(60_000)
 const root = join(import.meta.dir, '../..')
 const scripts = readdirSync(join(root, 'scripts')).filter((name) => name.endsWith('.ts'))
 /** What is built once, for all environments, and the schema know of none. */
-const withoutEnvironment = /^(config-schema|(lint|test|build)-app|security-scan|docker-build)\.ts$/
+const withoutEnvironment =
+  /^(config-schema|(lint|test|build)-app|security-scan|docker-build|stage-times)\.ts$/
 const withEnvironment = scripts.filter((name) => !withoutEnvironment.test(name))
 
 /** Runs a script with no program but Bun within reach, so that nothing can be touched. */
@@ -55,6 +56,11 @@ describe.each(withEnvironment)('%s', (name) => {
 describe('what is wrong is said before anything is asked', () => {
   test.each([
     ['deploy.ts', ['--env', 'staging'], '--version or --image is required'],
+    ['deploy.ts', ['--env', 'staging', '--release', 'none.json'], 'There is no release file none.json'],
+    ['deploy.ts', ['--env', 'staging', '--release', 'package.json'], 'package.json is no release file: '],
+    ['deploy.ts', ['--env', 'staging', '--release', 'a', '--version', '1'], '--release names the image'],
+    ['deploy.ts', ['--env', 'staging', '--release', 'a', '--image', 'b'], '--release names the image'],
+    ['deploy.ts', ['--env', 'staging', '--version', '1', '--override', ' '], '--override is empty'],
     ['deploy.ts', ['--env', 'staging', '--image', '$(id)'], '"$(id)" is not an image reference'],
     ['deployment-history.ts', ['--env', 'staging', '--limit', 'x'], '--limit is a number from 1'],
     ['switch-traffic.ts', ['--env', 'staging', '--to', 'red'], '--to is blue or green'],

@@ -73,6 +73,19 @@ describe('commands', () => {
       'i@sha256:a',
     ]))
 
+  test.each([
+    [false, ['build']],
+    [true, ['buildx', 'build', '--load']],
+  ])('an image of nothing but a label, with buildx: %p', (buildx, builder) =>
+    expect([...docker.buildLabel('i:1', 'n', '$(id) --push', buildx)]).toEqual([
+      'docker',
+      ...builder,
+      '--tag=i:1',
+      '--label=n=$(id) --push',
+      '-',
+    ]),
+  )
+
   test('a login has no password in it', () =>
     expect([...docker.login('ghcr.io', '--help')]).toEqual([
       'docker',

@@ -2,7 +2,19 @@ import { afterAll, beforeEach, describe, expect, test } from 'bun:test'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { readRelease, stageResults, writeRelease, type Release } from '../../../lib/stages/release-file.ts'
+import { shell } from '../../../lib/command.ts'
+import {
+  besideOf,
+  findRelease,
+  readRelease,
+  RELEASE_LABEL,
+  stageResults,
+  writeRelease,
+  type Release,
+} from '../../../lib/stages/release-file.ts'
+import { pushImage } from '../../../sandbox/push.ts'
+import { serveRegistry } from '../../../sandbox/registry.ts'
+import { hostile } from '../hostile.ts'
 import { digest } from '../objects.ts'
 import { failure } from '../world.ts'
 
@@ -32,23 +44,74 @@ describe('the release file', () => {
     ['is empty', '', /is no release file/],
     ['has no digest', JSON.stringify({ ...release, digest: undefined }), /is no release file: digest/],
     ['has half a digest', JSON.stringify({ ...release, digest: 'sha256:abc' }), /is no release file: digest/],
+    ['has a version that is no tag', JSON.stringify({ ...release, version: '1\n2' }), /file: version/],
     ['has no tags', JSON.stringify({ ...release, tags: [] }), /is no release file: tags/],
   ])('one that %s is none', async (_, text, message) => {
     writeFileSync(file, text)
     expect(await failure(Promise.try(readRelease, file))).toEqual({
-      code: 1,
+      code: 2,
       message: expect.stringMatching(message),
     })
   })
 
   test('one that is not there says who writes it', async () =>
     expect(await failure(Promise.try(readRelease, join(folder, 'none')))).toMatchObject({
-      code: 1,
+      code: 2,
       message: expect.stringContaining('docker-build.ts writes it'),
     }))
 
   test('a wrong one is not written', () =>
     expect(() => writeRelease({ ...release, digest: '' }, join(folder, 'wrong.json'))).toThrow())
+})
+
+describe('the release beside an image', () => {
+  const registry = serveRegistry()
+  afterAll(() => registry.stop())
+  let count = 0
+
+  /** An image of its own each time, with this beside it. */
+  async function beside(label: string | undefined): Promise<string> {
+    const image = `${registry.address}/chat-${count++}`
+    const labels = label === undefined ? {} : { [RELEASE_LABEL]: label }
+    await pushImage(besideOf(image, release.digest), { entrypoint: [], labels })
+    return `${image}@${release.digest}`
+  }
+  const find = (image: string) =>
+    findRelease(
+      image,
+      shell(() => {}),
+    )
+
+  test('is found by the digest', async () =>
+    expect(await find(await beside(JSON.stringify(release)))).toEqual(release))
+
+  test('is none where nothing was pushed, or something else', async () => {
+    expect(await find(`${registry.address}/never@${release.digest}`)).toBeUndefined()
+    expect(await find(await beside(undefined))).toBeUndefined()
+  })
+
+  test("another digest's is none", async () => {
+    const image = await beside(JSON.stringify({ ...release, digest: digest('b') }))
+    expect(await failure(find(image))).toEqual({
+      code: 1,
+      message: "what the registry keeps beside it is another digest's",
+    })
+  })
+
+  const spoiled = [
+    ...hostile,
+    '{}',
+    'null',
+    JSON.stringify({ ...release, '\u001B[31m': 1 }),
+    JSON.stringify({ ...release, stages: { test: { passed: 'true' } } }),
+    JSON.stringify({ ...release, stages: { ['x\u001B[2J']: {} } }),
+  ]
+  test.each(spoiled)('%j is none, and is not repeated', async (label) =>
+    expect(await failure(find(await beside(label)))).toEqual({
+      code: 1,
+      message: 'what the registry keeps beside it is no release file',
+    }),
+  )
 })
 
 const leave = (stage: string, content: string) => {
