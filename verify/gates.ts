@@ -45,6 +45,9 @@ export function choiceOf(flags: Readonly<Record<string, string | boolean | undef
   return { only, skip, reason: typeof reason === 'string' ? reason : undefined }
 }
 
+/** How often a kind's progress is told, in ms: where there is no terminal, each is a line. */
+const TELL_EVERY = 2000
+
 type Suite = Partial<Record<Kind, Gate>>
 
 /**
@@ -121,8 +124,11 @@ export function suite(gates: Suite, deadline: number): Gate {
         sideBySide.map(async (kind) => {
           const gate = gates[kind]
           if (!gate) return []
+          let last = -Infinity
           const told = (state: string): void => {
-            states.set(kind, state)
+            states.set(kind, state.startsWith(kind) ? state : `${kind}: ${state}`)
+            if (performance.now() - last < TELL_EVERY) return
+            last = performance.now()
             progress?.([...states.values()].join(', '))
           }
           const judged = await judge(kind, gate, target, signal, late, deadline, told)

@@ -130,7 +130,7 @@ describe('a suite', () => {
         await Bun.sleep(5)
         return [result('any')]
       }
-    await suite({ ui: gate('ui: 3 of 8'), security: gate('security: 4 of 20') }, LONG)(
+    await suite({ ui: gate('3 of 8'), security: gate('security: 4 of 20') }, LONG)(
       target(),
       never,
       (state) => told.push(state),
