@@ -84,6 +84,7 @@ export function checkLines(results: readonly CheckResult[], all = false): string
 
 function checkLine({ name, verdict, ms, expected, seen, evidence = [] }: CheckResult): string {
   const detail = verdict === 'passed' ? '' : `: expected ${expected}, saw ${seen}`
-  const files = evidence.length > 0 ? ` (${evidence.join(', ')})` : ''
+  const [first, ...rest] = evidence
+  const files = first ? ` (${first}${rest.length > 0 ? ` and ${rest.length} more` : ''})` : ''
   return `${MARKS[verdict]} ${name} ${seconds(ms)}${detail}${files}`
 }

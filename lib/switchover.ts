@@ -182,6 +182,7 @@ export async function pass(
   for (const line of checkLines(results)) log.info(line)
   const bad = objections(results)
   if (bad.length === 0) return
+  log.info(`evidence: ${join(reports, id)}`)
   const list = bad.map(({ gate: kind, name, verdict, seen }) => `${kind}: ${name}: ${verdict}: ${seen}`)
   throw new DeployError(`${bad.length} of ${results.length} checks did not pass: ${list.join('; ')}`)
 }

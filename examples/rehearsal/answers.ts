@@ -25,6 +25,14 @@ const record = z.looseObject({
   drift: z.string().optional(),
   allowedFailedDigest: z.string().optional(),
   steps: z.array(z.looseObject({ name: z.string() })),
+  checks: z.array(
+    z.looseObject({
+      gate: z.string(),
+      name: z.string(),
+      verdict: z.string(),
+      evidence: z.array(z.string()).optional(),
+    }),
+  ),
   switches: z.array(proof),
 })
 export type Record = z.infer<typeof record>

@@ -8,7 +8,7 @@ import { writeOverlay, type Shape } from './overlay.ts'
 import { freeNodePorts } from './ports.ts'
 import { parseHistory, parseStatus, type Record, type Status } from './answers.ts'
 import { startTraffic, type Traffic } from './traffic.ts'
-import { output, start, type Finished, type Options, type Started } from './program.ts'
+import { output, ROOT, start, type Finished, type Options, type Started } from './program.ts'
 
 export type Script =
   | 'deploy'
@@ -69,7 +69,15 @@ export class Workspace {
       const database = `--from-literal=url=sqlite:${join(workspace.folder, 'chat.db')}`
       await workspace.kubectl('create', 'secret', 'generic', `${APP}-database`, database)
     }
+    const accounts = Object.entries(ACCOUNTS).map(([name, password]) => `${name}:${password}:user`)
+    const literal = `--from-literal=accounts=${accounts.join(',')}`
+    await workspace.kubectl('create', 'secret', 'generic', `${APP}-test-accounts`, literal)
     return workspace
+  }
+
+  /** Where the scripts leave reports and evidence. */
+  get reports(): string {
+    return join(this.folder, 'reports')
   }
 
   /** Writes the overlay anew, with these changes. */
@@ -105,8 +113,12 @@ export class Workspace {
     options: Options = {},
     before: readonly string[] = [],
   ): Started {
-    const command = [process.execPath, `scripts/${script}.ts`, '--config', this.config, ...flags]
-    return start([...before, ...command], { ...options, env: { ...this.cluster.env, ...options.env } })
+    const out = script === 'deployment-history' ? [] : ['--out', this.reports]
+    const command = [process.execPath, `scripts/${script}.ts`, '--config', this.config, ...out, ...flags]
+    return start([...before, ...command], {
+      ...options,
+      env: { ...this.cluster.env, ...PASSWORDS, ...options.env },
+    })
   }
 
   async run(script: Script, flags: readonly string[] = [], options?: Options): Promise<Finished> {
@@ -196,6 +208,35 @@ const quick: Settings = {
   drain: '500ms',
   lock: '15s',
   timeouts: { rollout: '2m', ready: '8s', schedule: '3s', endpoints: '30s', migration: '60s' },
+}
+
+/** The test accounts, with passwords that open nothing else. */
+const ACCOUNTS = { verifier: 'rehearsal-only-1', bystander: 'rehearsal-only-2' }
+const PASSWORDS = { VERIFIER_PASSWORD: ACCOUNTS.verifier, BYSTANDER_PASSWORD: ACCOUNTS.bystander }
+
+/** Every kind of check, as deploy.yaml of this repository declares them, but for fewer requests and Lighthouse runs. */
+export const ALL_GATES: Settings = {
+  accounts: {
+    user: { name: 'verifier', password: 'VERIFIER_PASSWORD' },
+    other: { name: 'bystander', password: 'BYSTANDER_PASSWORD' },
+  },
+  performance: {
+    rate: 100,
+    duration: '10s',
+    warmup: '1s',
+    endpoints: [{ path: '/', weight: 2 }, { path: '/version' }, { path: '/api/session' }],
+  },
+  ui: { specs: join(ROOT, 'verify/ui') },
+  security: {
+    signIn: { path: '/api/session', signOut: { path: '/api/session' } },
+    protected: [
+      { path: '/api/me' },
+      { path: '/api/conversations' },
+      { path: '/api/admin/users', user: 'refused' },
+    ],
+    owned: { path: '/api/conversations', body: '{}', headers: { 'content-type': 'application/json' } },
+  },
+  pageQuality: { runs: 1 },
 }
 
 /** @throws Error with what the script said */
