@@ -9,18 +9,18 @@ MAKEFLAGS += --no-print-directory
 BUN_VERSION := $(shell sed -n 's/.*"bun": "\([0-9.]*\)".*/\1/p' package.json | head -1)
 export PATH := $(CURDIR)/.tools/node_modules/.bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
-# make deploy-prod VERSION=1.4.2 YES=1
+# make deploy-prod YES=1; make deploy-prod VERSION=1.4.2 YES=1
 CONFIG ?= deploy.yaml
 FLAGS = --config $(CONFIG) $(if $(CONTEXT),--context $(CONTEXT)) $(if $(YES),--yes)
-RELEASE = $(if $(VERSION),--version $(VERSION)) $(if $(IMAGE),--image $(IMAGE))
 REASON_FLAG = $(if $(REASON),--reason "$$REASON")
-export REASON
+OVERRIDE_FLAG = $(if $(OVERRIDE),--override "$$OVERRIDE")
+export REASON OVERRIDE
 
 .PHONY: help
 help: ## this list
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
 	@echo
-	@echo "  deploy-… and rollback-… take VERSION=, IMAGE=, REASON=, CONTEXT=, CONFIG=, YES=1"
+	@echo "  deploy-… and rollback-… take VERSION=, REASON=, CONTEXT=, CONFIG=, YES=1; deploy-… IMAGE= and OVERRIDE= too"
 
 .PHONY: install
 install: node_modules/.installed ## Bun and the packages, into this folder
@@ -73,13 +73,56 @@ bench: install kubectl ## times and ratios, into bench/
 format: install ## let the formatter write
 	oxfmt
 
+.PHONY: lint test-app scan build docker
+lint: install ## the application's linter
+	bun scripts/lint-app.ts --config $(CONFIG)
+test-app: install ## the application's tests, and how much of it they cover
+	bun scripts/test-app.ts --config $(CONFIG)
+scan: install ## known vulnerabilities in what the application is made of
+	bun scripts/security-scan.ts --config $(CONFIG)
+build: install ## the application, for production
+	bun scripts/build-app.ts --config $(CONFIG)
+docker: install ## its image, pushed, with the results of what ran before
+	bun scripts/docker-build.ts --config $(CONFIG)
+
+# From a commit to its image: lines of a recipe, since prerequisites lose their order under -j. The first stage
+# that fails stops the rest; what each took is said then, too. What an earlier run left is not this one's.
+OR_STOP = || bun scripts/stage-times.ts --exit $$?
+define commit-to-image
+@rm -rf $(addprefix reports/,lint test security-scan build docker release.json)
+bun scripts/lint-app.ts --config $(CONFIG) $(OR_STOP)
+bun scripts/test-app.ts --config $(CONFIG) $(OR_STOP)
+bun scripts/security-scan.ts --config $(CONFIG) $(OR_STOP)
+bun scripts/build-app.ts --config $(CONFIG) $(OR_STOP)
+bun scripts/docker-build.ts --config $(CONFIG) $(OR_STOP)
+endef
+
+.PHONY: ci
+ci: install ## lint, test, scan, build, image: each only if the one before has passed
+	$(commit-to-image)
+	@bun scripts/stage-times.ts
+
+# VERSION= or IMAGE= names an image that is there already: then nothing runs but the deployment.
+deploy = bun scripts/deploy.ts --env $(1) $(RELEASE) $(FLAGS) $(REASON_FLAG) $(OVERRIDE_FLAG)
+ifneq ($(VERSION)$(IMAGE),)
+RELEASE = $(if $(VERSION),--version $(VERSION)) $(if $(IMAGE),--image $(IMAGE))
+commit-to = $(deploy)
+else
+RELEASE = --release reports/release.json
+define commit-to
+$(commit-to-image)
+$(deploy) $(OR_STOP)
+@bun scripts/stage-times.ts
+endef
+endif
+
 .PHONY: deploy-dev deploy-staging deploy-prod
-deploy-dev: install ## deploy VERSION to development
-	bun scripts/deploy.ts --env development $(FLAGS) $(RELEASE) $(REASON_FLAG)
-deploy-staging: install ## deploy VERSION to staging
-	bun scripts/deploy.ts --env staging $(FLAGS) $(RELEASE) $(REASON_FLAG)
-deploy-prod: install ## deploy VERSION to production
-	bun scripts/deploy.ts --env production $(FLAGS) $(RELEASE) $(REASON_FLAG)
+deploy-dev: install ## all of ci, then deploy to development; with VERSION= deploy that
+	$(call commit-to,development)
+deploy-staging: install ## the same for staging
+	$(call commit-to,staging)
+deploy-prod: install ## the same for production
+	$(call commit-to,production)
 
 .PHONY: rollback-dev rollback-staging rollback-prod
 rollback-dev: install ## bring back what was live before (or VERSION)

@@ -3,21 +3,27 @@
  * Looks for known vulnerabilities in what the application is made of: npm's or Bun's audit, and OWASP
  * Dependency-Check. Changes nothing but its reports, and Dependency-Check's copy of its data.
  */
-import { join } from 'node:path'
+import { existsSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { writeSummary } from '../lib/actions.ts'
 import { common, data, main, text } from '../lib/cli.ts'
 import { shell } from '../lib/command.ts'
+import { loadPipeline } from '../lib/config.ts'
 import { DeployError, Exit } from '../lib/errors.ts'
 import { readSource, revision } from '../lib/stages/git.ts'
+import { scanMarkdown } from '../lib/scan/markdown.ts'
 import { countsLine, findingLine, objections } from '../lib/scan/result.ts'
 import { securityScan } from '../lib/scan/scan.ts'
 import { plain } from '../lib/scan/text.ts'
 import { readWaivers } from '../lib/scan/waivers.ts'
-import { appendSummary, writeScan } from '../lib/scan/write.ts'
+import { writeScan } from '../lib/scan/write.ts'
 import { scan, skips, type ScanSettings } from '../lib/settings/scan.ts'
 
-const usage = `Usage: bun scripts/security-scan.ts [--folder DIR] [--fail-on SEVERITY] [...]
+const usage = `Usage: bun scripts/security-scan.ts [--config FILE] [--fail-on SEVERITY] [...]
 
-  --folder DIR        where the lockfile is; default .
+  --config FILE       its scan: is asked for what no flag says; default
+                      deploy.yaml, if it is there
+  --folder DIR        where the lockfile is; default where deploy.yaml is
   --fail-on SEVERITY  low, medium, high (the default) or critical;
                       what has no known severity always fails
   --waivers FILE      accepted findings; default security-waivers.yaml
@@ -32,23 +38,23 @@ From the environment: NVD_API_KEY, DEPENDENCY_CHECK_DATA (its data's folder)
 Exit: 0 passed, 1 findings or a scanner that failed, 2 usage
 `
 
-const { json, help } = common
+const { config, json, help } = common
 const value = { type: 'string' } as const
 const own = { folder: value, 'fail-on': value, waivers: value, timeout: value, image: value, out: value }
-const options = { json, help, ...own, skip: value, reason: value } as const
+const options = { config, json, help, ...own, skip: value, reason: value } as const
 
 if (import.meta.main) {
   await main(usage, options, async ({ flags, log, signal }) => {
     const settings = settingsOf(flags)
     const skip = skips(text(flags, 'skip'), text(flags, 'reason'))
-    const waivers = readWaivers(settings.waivers, text(flags, 'waivers') !== undefined)
+    const waivers = readWaivers(relative('', settings.waivers), text(flags, 'waivers') !== undefined)
     const sh = shell((line) => log.command(plain(line, 2000)))
     const commit = revision(await readSource(settings.folder, sh, process.env))
     const out = join(text(flags, 'out') ?? 'reports', 'security-scan')
     const world = { shell: sh, log, signal, variables: process.env, now: Date.now, out, commit }
     const scanned = await securityScan({ settings, skip, waivers }, world)
     const result = writeScan(scanned, settings.folder, out)
-    if (process.env.GITHUB_STEP_SUMMARY) appendSummary(result, process.env.GITHUB_STEP_SUMMARY)
+    writeSummary(scanMarkdown(result), process.env)
     for (const found of result.findings) log.info(findingLine(found))
     if (flags.json) data(result)
     if (!result.passed)
@@ -57,14 +63,32 @@ if (import.meta.main) {
   })
 }
 
-function settingsOf(flags: Parameters<typeof text>[0]): ScanSettings {
+type Flags = Parameters<typeof text>[0]
+
+/** What the flags say, before what deploy.yaml says, before the defaults. @throws DeployError (2) */
+function settingsOf(flags: Flags): ScanSettings {
   const names = ['folder', 'fail-on', 'waivers', 'timeout', 'image']
   const given = names.flatMap((name) => {
     const said = text(flags, name)
-    return said === undefined ? [] : [[name === 'fail-on' ? 'failOn' : name, said]]
+    return said === undefined ? [] : [[name === 'fail-on' ? 'failOn' : name, said] as const]
   })
   const parsed = scan.safeParse(Object.fromEntries(given))
-  if (parsed.success) return parsed.data
-  const { path = [], message = '' } = parsed.error.issues[0] ?? {}
-  throw new DeployError(`--${path.join('.').replace('failOn', 'fail-on')}: ${message}`, Exit.usage)
+  if (!parsed.success) {
+    const { path = [], message = '' } = parsed.error.issues[0] ?? {}
+    throw new DeployError(`--${path.join('.').replace('failOn', 'fail-on')}: ${message}`, Exit.usage)
+  }
+  const said = given.map(([name]) => name)
+  const over = Object.entries(parsed.data).filter(([name]) => said.includes(name))
+  return { ...declared(flags), ...Object.fromEntries(over) }
+}
+
+/** Paths are from where deploy.yaml is. It need not be there, unless it was asked for by name. */
+function declared(flags: Flags): ScanSettings {
+  const file = text(flags, 'config') ?? 'deploy.yaml'
+  const defaults = scan.parse({})
+  const { folder, waivers } = defaults
+  const from = (path: string): string => resolve(dirname(file), path)
+  const here = { ...defaults, folder: from(folder), waivers: from(waivers) }
+  const there = flags.config !== undefined || existsSync(file)
+  return there ? (loadPipeline(file, process.env).scan ?? here) : here
 }

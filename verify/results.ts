@@ -1,7 +1,7 @@
 /** Results for programs: JSON, JUnit XML for CI systems, annotations and a summary for GitHub Actions. */
-import { appendFile, mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { annotate } from '../lib/actions.ts'
+import { annotate, writeSummary } from '../lib/actions.ts'
 import { objections, type CheckResult } from '../lib/check.ts'
 
 /** Writes `checks.json` and `junit.xml` beside the evidence; under GitHub Actions tells the run as well. */
@@ -12,8 +12,7 @@ export async function keepResults(folder: string, results: readonly CheckResult[
   for (const { gate, name, expected, seen } of objections(results).slice(0, 10)) {
     annotate('error', `${gate}: ${name}`, `expected ${expected}, saw ${seen}`)
   }
-  const { GITHUB_STEP_SUMMARY } = process.env
-  if (GITHUB_STEP_SUMMARY) await appendFile(GITHUB_STEP_SUMMARY, summary(results))
+  writeSummary(summary(results), process.env)
 }
 
 /**

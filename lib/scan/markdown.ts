@@ -54,11 +54,3 @@ function link(id: string): string {
 function list(title: string, items: readonly string[]): string[] {
   return items.length === 0 ? [] : [`**${title}**`, '', ...items.map((item) => `- ${item}`), '']
 }
-
-/** A step's summary of more than 1 MiB is not shown at all. Cut between lines. */
-export function cut(markdown: string, bytes = 900_000): string {
-  if (Buffer.byteLength(markdown) <= bytes) return markdown
-  const note = '\n_Cut here; the whole report is among the artifacts._\n'
-  const head = Buffer.from(markdown).subarray(0, bytes - Buffer.byteLength(note))
-  return head.subarray(0, head.lastIndexOf('\n') + 1).toString() + note
-}

@@ -1,9 +1,9 @@
 /** Writes the scan's renderings, and last `result.json`, which names them. */
-import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join, relative } from 'node:path'
 import { REPORT } from './dependency-check.ts'
 import { scanHtml } from './html.ts'
-import { cut, scanMarkdown } from './markdown.ts'
+import { scanMarkdown } from './markdown.ts'
 import type { ScanResult } from './result.ts'
 import { sarif, type Manifest } from './sarif.ts'
 
@@ -28,11 +28,6 @@ export function writeScan(result: ScanResult, folder: string, out: string): Scan
   const written = { ...result, artifacts }
   save('result.json', `${JSON.stringify(written, undefined, 2)}\n`)
   return written
-}
-
-/** On the page of the run in GitHub Actions; `file` is what GITHUB_STEP_SUMMARY names. */
-export function appendSummary(result: ScanResult, file: string): void {
-  appendFileSync(file, cut(scanMarkdown(result)))
 }
 
 function manifestOf(folder: string): Manifest {

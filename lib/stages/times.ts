@@ -13,10 +13,15 @@ const result = z.object({
   ms: z.number().nonnegative(),
   problems: z.array(z.string()),
 })
-export type StageTime = z.infer<typeof result>
 
-/** In the order in which they began. One whose result cannot be read has not passed (S6), and stands last. */
-export function readTimes(reports: string): { stages: StageTime[]; unreadable: string[] } {
+export interface Times {
+  /** In the order in which they began. */
+  stages: z.infer<typeof result>[]
+  /** Folders whose result cannot be read: no pass (S6). */
+  unreadable: string[]
+}
+
+export function readTimes(reports: string): Times {
   const files = globSync('*/result.json', { cwd: reports }).toSorted()
   const read = files.map((file) => result.safeParse(parseJson(readFileSync(join(reports, file), 'utf8'))))
   return {
@@ -28,20 +33,21 @@ export function readTimes(reports: string): { stages: StageTime[]; unreadable: s
 }
 
 /** A line for each stage, and the time since the first one began. */
-export function timeLines({ stages, unreadable }: ReturnType<typeof readTimes>, now: number): string[] {
-  const width = Math.max(...stages.map(({ stage }) => stage.length)) + 2
+export function timeLines({ stages, unreadable }: Times, now: number): string[] {
+  const names = stages.map(({ stage }) => plain(stage, 40))
+  const width = Math.max(...names.map((name) => name.length)) + 2
   return [
-    ...stages.map(({ stage, passed, ms, problems }) => {
+    ...stages.map(({ passed, ms, problems }, i) => {
       const why = passed ? '' : `  ${plain(problems.join('; ') || 'did not pass', 120)}`
-      return `${passed ? '✓' : '✗'} ${plain(stage).padEnd(width)}${seconds(ms)}${why}`
+      return `${passed ? '✓' : '✗'} ${(names[i] ?? '').padEnd(width)}${seconds(ms)}${why}`
     }),
-    ...unreadable.map((stage) => `✗ ${plain(stage)}  its result cannot be read`),
+    ...unreadable.map((stage) => `✗ ${plain(stage, 40)}  its result cannot be read`),
     since(stages, now),
   ]
 }
 
 /** The same as a table. */
-export function timeTable({ stages, unreadable }: ReturnType<typeof readTimes>, now: number): string {
+export function timeTable({ stages, unreadable }: Times, now: number): string {
   const rows = stages.map(({ stage, passed, ms, problems }) => {
     const why = passed ? '' : code(problems.join('; ') || 'did not pass')
     return `| ${passed ? '✅' : '❌'} | ${code(stage)} | ${seconds(ms)} | ${why} |`
@@ -51,6 +57,6 @@ export function timeTable({ stages, unreadable }: ReturnType<typeof readTimes>, 
   return [...head, ...rows, ...unread, '', since(stages, now), ''].join('\n')
 }
 
-function since([first]: readonly StageTime[], now: number): string {
+function since([first]: Times['stages'], now: number): string {
   return first ? `${seconds(now - Date.parse(first.startedAt))} since the first stage began` : 'No stage ran'
 }

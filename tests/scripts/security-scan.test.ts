@@ -1,6 +1,7 @@
 /** The stage as CI calls it: with the real npm and the real Bun, which ask a registry of known behaviour. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -319,6 +320,49 @@ describe('waivers', () => {
     rmSync(file)
     expect(err).toContain(says)
     expect(code).toBe(exitCode)
+  })
+})
+
+/** In a folder of its own, with the application below it. */
+function declare(name: string, scan?: object): string {
+  const place = folder(name, {
+    'deploy.yaml': JSON.stringify({ app: 'chat', image: 'r/chat', ...(scan && { scan }) }),
+    'waivers.yaml': entry('GHSA-aaaa-bbbb-cccc', '2999-12-31'),
+  })
+  cpSync(apps.npm, join(place, 'app'), { recursive: true })
+  return join(place, 'deploy.yaml')
+}
+
+describe('deploy.yaml', () => {
+  const section = { folder: 'app', scanners: ['audit'], failOn: 'low', waivers: 'none.yaml', timeout: '9m' }
+
+  test('says what no flag says, with paths from where it is', async () => {
+    const config = declare('declared', section)
+    const { code, err, result } = await scan(['--config', config], 'low')
+    expect([code, err]).toEqual([1, expect.stringContaining('1 finding blocks (fails on low and worse)')])
+    expect(result?.skipped).toEqual([{ scanner: 'dependency-check', reason: 'not in scan.scanners' }])
+    const { result: over } = await scan(['--config', config, '--fail-on', 'high'], 'low')
+    expect(over).toMatchObject({ passed: true, failOn: 'high', counts: { low: 1 } })
+  })
+
+  test('names the accepted findings', async () => {
+    const config = declare('accepted', { ...section, waivers: 'waivers.yaml' })
+    const { code, result } = await scan(['--config', config], 'high')
+    expect([code, result?.counts]).toEqual([0, expect.objectContaining({ high: 0, waived: 1 })])
+  })
+
+  test('without a scan section: the defaults, where it is', async () => {
+    const { code, result } = await scan(['--config', declare('silent'), ...skip], 'high')
+    expect(result?.problems).toEqual([expect.stringContaining(`${join(root, 'silent')} has no lockfile`)])
+    expect(code).toBe(1)
+  })
+
+  test.each([
+    [join(root, 'nowhere.yaml'), 'nowhere.yaml cannot be read'],
+    [declare('wrong', { failOn: 'terrible' }), 'deploy.yaml:1: scan.failOn: '],
+  ])('%s is wrong usage', async (config, says) => {
+    const { code, err, result } = await scan(['--config', config], 'none')
+    expect([code, err, result]).toEqual([2, expect.stringContaining(says), undefined])
   })
 })
 

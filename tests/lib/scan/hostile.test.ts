@@ -5,19 +5,20 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
 import { z } from 'zod'
+import { writeSummary } from '../../../lib/actions.ts'
 import { commandLine } from '../../../lib/command.ts'
 import { bunAudit } from '../../../lib/scan/bun-audit.ts'
 import { readFindings } from '../../../lib/scan/dependency-check-report.ts'
 import { dependencyCheck } from '../../../lib/scan/dependency-check.ts'
 import { merge } from '../../../lib/scan/finding.ts'
 import { scanHtml } from '../../../lib/scan/html.ts'
-import { cut, scanMarkdown } from '../../../lib/scan/markdown.ts'
+import { scanMarkdown } from '../../../lib/scan/markdown.ts'
 import { npmAudit, readNpmAudit } from '../../../lib/scan/npm-audit.ts'
 import { findingLine, judge, scanResult, type ScanResult } from '../../../lib/scan/result.ts'
 import { sarif } from '../../../lib/scan/sarif.ts'
 import { plain, redactor } from '../../../lib/scan/text.ts'
 import { readWaivers } from '../../../lib/scan/waivers.ts'
-import { appendSummary, writeScan } from '../../../lib/scan/write.ts'
+import { writeScan } from '../../../lib/scan/write.ts'
 import { dependency, flaw, report } from './dependency-check-fixture.ts'
 import { advisory, packageJson } from './registry.ts'
 
@@ -222,7 +223,7 @@ describe.each(hostile)('%s', (_, text) => {
     const file = join(folder, 'summary.md')
     rmSync(file, { force: true })
     const many = { ...result, findings: Array.from({ length: 3000 }, () => result.findings).flat() }
-    appendSummary(many, file)
+    writeSummary(scanMarkdown(many), { GITHUB_STEP_SUMMARY: file })
     const summary = readFileSync(file, 'utf8')
     expect(Buffer.byteLength(summary)).toBeLessThanOrEqual(900_000)
     expect(summary.isWellFormed()).toBe(true)
@@ -377,13 +378,6 @@ test('escape sequences go as a whole', () => {
   expect(plain('\u001B[31mred\u001B[0m \u001B]8;;http://evil.example\u0007link\u001B]8;;\u0007')).toBe(
     'red link',
   )
-})
-
-test('what is cut ends with a line, and says so', () => {
-  expect(cut('short')).toBe('short')
-  const long = cut(`${'ü'.repeat(30)}\n`.repeat(10), 200)
-  expect(Buffer.byteLength(long)).toBeLessThanOrEqual(200)
-  expect(long).toMatch(/^(ü{30}\n)+\n_Cut here; .*\n$/)
 })
 
 test('secrets are taken out of what programs say', () => {

@@ -1,0 +1,27 @@
+/** What the gate and the process that runs Lighthouse for it say to each other. */
+import { z } from 'zod'
+
+export const request = z.object({
+  url: z.string(),
+  runs: z.int().positive(),
+  categories: z.array(z.string()),
+  audits: z.array(z.string()),
+  /** Sent as `x-deploy-verification`. */
+  verification: z.string(),
+  browser: z.string(),
+  /** Where it leaves `runs.json`, and the median run's report. */
+  folder: z.string(),
+})
+export type Request = z.infer<typeof request>
+
+const run = z.object({
+  /** Why Lighthouse could not measure the page. */
+  error: z.string().optional(),
+  /** Where redirects led to. */
+  arrived: z.string().optional(),
+  /** Of each category, its score and what cost it most. */
+  categories: z.record(z.string(), z.object({ score: z.number().nullable(), worst: z.array(z.string()) })),
+  audits: z.record(z.string(), z.object({ value: z.number().nullable(), unit: z.string() })),
+})
+export const runs = z.array(run)
+export type Run = z.infer<typeof run>
