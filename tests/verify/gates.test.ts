@@ -46,6 +46,17 @@ function recording(verdicts: Partial<Record<Kind, Verdict>> = {}) {
 const seen = (results: readonly CheckResult[]) =>
   results.map(({ gate, verdict, seen }) => [gate, verdict, seen])
 
+const hangs: Gate = (_, signal) =>
+  new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+
+const telling =
+  (state: string): Gate =>
+  async (_, __, progress) => {
+    progress?.(state)
+    await Bun.sleep(5)
+    return [result('any')]
+  }
+
 describe('a suite', () => {
   test('performance never runs beside anything, the browser and the probes run side by side', async () => {
     const { events, gates } = recording()
@@ -100,8 +111,6 @@ describe('a suite', () => {
   })
 
   test('S6: one deadline ends all, and what had no time is inconclusive', async () => {
-    const hangs: Gate = (_, signal) =>
-      new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
     const results = await suite({ performance: hangs, ui: () => Promise.resolve([result('ui')]) }, 50)(
       target(),
       never,
@@ -123,14 +132,7 @@ describe('a suite', () => {
 
   test('says what each of several is at', async () => {
     const told: string[] = []
-    const gate =
-      (state: string): Gate =>
-      async (_, __, progress) => {
-        progress?.(state)
-        await Bun.sleep(5)
-        return [result('any')]
-      }
-    await suite({ ui: gate('3 of 8'), security: gate('security: 4 of 20') }, LONG)(
+    await suite({ ui: telling('3 of 8'), security: telling('security: 4 of 20') }, LONG)(
       target(),
       never,
       (state) => told.push(state),

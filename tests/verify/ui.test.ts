@@ -13,11 +13,11 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { unzipSync } from 'fflate'
 import type { CheckResult } from '../../lib/check.ts'
 import { ui as schema, type Accounts } from '../../lib/settings/gates.ts'
 import { INSTALL } from '../../verify/browser.ts'
 import { ui } from '../../verify/ui.ts'
-import { unzip } from '../../verify/zip.ts'
 import { startApp, type AppUnderTest } from '../examples/chatbot-platform/app-under-test.ts'
 
 // The machine may be busy with other things.
@@ -73,14 +73,16 @@ function keptText(): string {
   return files
     .flatMap(({ parentPath, name }) => {
       const data = readFileSync(join(parentPath, name))
-      if (name.endsWith('.zip')) return unzip(data).map((entry) => entry.data.toString('latin1'))
+      if (name.endsWith('.zip')) return entriesOf(data)
       const text = data.toString('latin1')
       const [, inside = ''] = /data:application\/zip;base64,([^<]+)/.exec(text) ?? []
-      const report = inside ? unzip(Buffer.from(inside, 'base64')) : []
-      return [text, ...report.map((entry) => entry.data.toString('latin1'))]
+      return [text, ...(inside ? entriesOf(Buffer.from(inside, 'base64')) : [])]
     })
     .join('\n')
 }
+
+const entriesOf = (archive: Buffer): string[] =>
+  Object.values(unzipSync(archive)).map((entry) => Buffer.from(entry).toString('latin1'))
 
 /** Processes that were started for a run: each has its mark among its variables. */
 function processesOf(verification: string): string[] {

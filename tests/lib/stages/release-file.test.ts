@@ -33,6 +33,9 @@ const release: Release = {
   stages: {},
 }
 
+const silent = shell(() => {})
+const find = (image: string) => findRelease(image, silent)
+
 describe('the release file', () => {
   test('is read as it was written', () => {
     writeRelease(release, file)
@@ -76,12 +79,6 @@ describe('the release beside an image', () => {
     await pushImage(besideOf(image, release.digest), { entrypoint: [], labels })
     return `${image}@${release.digest}`
   }
-  const find = (image: string) =>
-    findRelease(
-      image,
-      shell(() => {}),
-    )
-
   test('is found by the digest', async () =>
     expect(await find(await beside(JSON.stringify(release)))).toEqual(release))
 
