@@ -3,7 +3,14 @@ import { accessSync, constants, statSync } from 'node:fs'
 import { Glob } from 'bun'
 import { sentence } from '../lib/errors.ts'
 
-const ON_PATH = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
+/** The smaller kind first: it has no windows to draw. */
+const ON_PATH = [
+  'chromium-headless-shell',
+  'chromium',
+  'chromium-browser',
+  'google-chrome',
+  'google-chrome-stable',
+]
 
 export const INSTALL = 'bunx playwright install --with-deps --only-shell chromium'
 

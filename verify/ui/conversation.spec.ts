@@ -47,10 +47,12 @@ test('the reply to a message streams in', async ({ chat }) => {
 test('history survives a reload', async ({ chat }) => {
   await start(chat)
   await send(chat)
-  for (const _ of ['as it comes', 'after a reload']) {
+  const isThere = async (): Promise<void> => {
     await expect(messages(chat)).toContainText(QUESTION)
     await expect(messages(chat)).toContainText(ANSWER)
     await expect(chat.getByRole('heading', { level: 2, name: QUESTION })).toBeVisible()
-    await chat.reload()
   }
+  await isThere()
+  await chat.reload()
+  await isThere()
 })
