@@ -37,7 +37,7 @@ export function pageQuality(settings: PageQualitySettings, variables: Variables 
       const ms = performance.now() - started
       return [{ gate: FOLDER, ms, ...unclear(sentence(error)) }]
     } finally {
-      await rm(work, { recursive: true, force: true })
+      await rm(work, { recursive: true, force: true, maxRetries: 5 })
     }
   }
 }

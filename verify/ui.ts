@@ -4,7 +4,7 @@
  * no `test.only`, one deadline.
  */
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { tmpdir, userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { Gate, Target } from '../lib/check.ts'
 import { seconds } from '../lib/clock.ts'
@@ -56,7 +56,7 @@ export function ui(settings: UiSettings, accounts: Accounts | undefined, variabl
       signal.throwIfAborted()
       return [{ ...unclear(clean(oneLine(sentence(error)))), gate: 'ui', ms: performance.now() - started }]
     } finally {
-      await rm(work, { recursive: true, force: true })
+      await rm(work, { recursive: true, force: true, maxRetries: 5 })
     }
   }
 }
@@ -71,6 +71,9 @@ function environment({ url, verification }: Target, work: string, browser: strin
     PLAYWRIGHT_HTML_OUTPUT_DIR: join(work, 'ui/report'),
     PLAYWRIGHT_HTML_OPEN: 'never',
     FORCE_COLOR: '0',
+    // So that nothing is left of a browser that is killed; but the specs are translated once only.
+    TMPDIR: work,
+    PLAYWRIGHT_TRANSFORM_CACHE_DIR: join(tmpdir(), `playwright-transform-cache-${userInfo().uid}`),
   }
 }
 

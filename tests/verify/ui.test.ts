@@ -247,6 +247,9 @@ describe('the specs of another application', () => {
     test('busy', async ({ page }) => { await page.goto('/cors'); for (;;); })`
 
   test('an interrupt is no verdict, and ends the browser as well', async () => {
+    const temporary = mkdtempSync(join(folder, 'tmp-'))
+    const { TMPDIR } = process.env
+    process.env['TMPDIR'] = temporary
     const stop = new AbortController()
     const own = specs('interrupted', { 'busy.spec.ts': BUSY })
     const running = judge(url, { specs: own, signal: stop.signal, verification: 'run-interrupted' })
@@ -255,8 +258,13 @@ describe('the specs of another application', () => {
     stop.abort(new Error('SIGINT'))
     expect(running).rejects.toThrow('SIGINT')
     await running.catch(() => {})
+    if (TMPDIR === undefined) delete process.env['TMPDIR']
+    else process.env['TMPDIR'] = TMPDIR
     while (processesOf('run-interrupted').length > 0) await Bun.sleep(20)
     expect(processesOf('run-interrupted')).toEqual([])
+    expect(readdirSync(temporary).filter((name) => !name.startsWith('playwright-transform-cache'))).toEqual(
+      [],
+    )
   })
 
   test('what does not end is ended at the deadline, with its browser', async () => {
