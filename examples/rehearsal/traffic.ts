@@ -90,21 +90,24 @@ const FLUSH = 100
 
 async function main([url = '', rate = '200', connections = '20', file = '']: string[]): Promise<void> {
   // The bare name "undici" is a stub under Bun.
-  const { Client } = await import('undici/index.js')
+  const { Agent, Client } = await import('undici/index.js')
   const target = new URL('/version', url)
   const limits = { headersTimeout: TIMEOUT, bodyTimeout: TIMEOUT, connect: { timeout: TIMEOUT } }
+  // Not fetch, which does not tell a connection that never opened from an answer that never came.
+  const fresh = new Agent({ ...limits, pipelining: 0 })
   const kept = Array.from({ length: Number(connections) }, () => new Client(target.origin, limits))
   const log: Sample[] = []
   const underway = new Set<Promise<void>>()
 
   const answerOf = async (index: number): Promise<{ status: number; text: string }> => {
-    const client = index % 2 === 0 ? undefined : kept[(index >> 1) % kept.length]
-    if (client) {
-      const { statusCode, body } = await client.request({ path: target.pathname, method: 'GET' })
-      return { status: statusCode, text: await body.text() }
-    }
-    const response = await fetch(target, { keepalive: false, signal: AbortSignal.timeout(TIMEOUT) })
-    return { status: response.status, text: await response.text() }
+    const client = (index % 2 === 0 ? undefined : kept[(index >> 1) % kept.length]) ?? fresh
+    const { statusCode, body } = await client.request({
+      origin: target.origin,
+      path: target.pathname,
+      method: 'GET',
+      reset: client === fresh,
+    })
+    return { status: statusCode, text: await body.text() }
   }
   const ask = async (index: number): Promise<void> => {
     const sample = { at: Date.now(), kind: index % 2 === 0 ? ('new' as const) : ('kept' as const) }

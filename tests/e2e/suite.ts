@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import type { Finished } from '../../examples/rehearsal/program.ts'
 import { startRehearsal, type Rehearsal } from '../../examples/rehearsal/rehearsal.ts'
-import { failures, type Sample } from '../../examples/rehearsal/traffic.ts'
+import { failed, failures, type Sample } from '../../examples/rehearsal/traffic.ts'
 
 /** Far above what anything here takes: a test that hangs is to fail, a slow machine is not. */
 const LIMIT = 900_000
@@ -61,6 +61,8 @@ export function exits(result: Finished, code: number): Finished {
 
 /** Users noticed nothing. */
 export function unharmed(samples: readonly Sample[], atLeast = 1): void {
+  for (const { at, done, kind, error } of samples.filter(failed).slice(0, 10))
+    console.error(`${new Date(at).toISOString()} ${kind}: ${error} after ${done - at} ms`)
   expect(failures(samples)).toEqual([])
   expect(samples.length).toBeGreaterThanOrEqual(atLeast)
 }
