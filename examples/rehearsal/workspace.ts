@@ -98,6 +98,7 @@ export class Workspace {
     }
     const file = {
       ...quick,
+      ...(this.cluster.kind === 'real' && { timeouts: { ...TIMES, ready: '25s' } }),
       image: this.images.name,
       ...this.#wishes.settings,
       ...settings,
@@ -195,6 +196,9 @@ export const WITNESS: Settings = {
   timeout: '20s',
 }
 
+/** Containers of a real cluster take longer to start than processes of this machine. */
+const TIMES = { rollout: '2m', ready: '8s', schedule: '3s', endpoints: '30s', migration: '60s' }
+
 /** Short times: what is waited for is watched, not slept for. */
 const quick: Settings = {
   app: APP,
@@ -207,7 +211,7 @@ const quick: Settings = {
   witness: WITNESS,
   drain: '500ms',
   lock: '15s',
-  timeouts: { rollout: '2m', ready: '8s', schedule: '3s', endpoints: '30s', migration: '60s' },
+  timeouts: TIMES,
 }
 
 /** The test accounts, with passwords that open nothing else. */
