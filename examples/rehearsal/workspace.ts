@@ -98,7 +98,7 @@ export class Workspace {
     }
     const file = {
       ...quick,
-      ...(this.cluster.kind === 'real' && { timeouts: { ...TIMES, ready: '25s' } }),
+      ...(this.cluster.kind === 'real' && { timeouts: { ...TIMES, ready: '20s' } }),
       image: this.images.name,
       ...this.#wishes.settings,
       ...settings,

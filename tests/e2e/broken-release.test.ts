@@ -29,7 +29,7 @@ const cases: Broken[] = [
   {
     name: 'is never ready',
     faults: { FAULT_NEVER_READY: '1' },
-    says: [/runs, but was not ready within (8|25) s/, /FAULT SWITCHED ON: FAULT_NEVER_READY/],
+    says: [/runs, but was not ready within (8|20) s/, /FAULT SWITCHED ON: FAULT_NEVER_READY/],
   },
   {
     name: 'crashes at start',
