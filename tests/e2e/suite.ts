@@ -1,7 +1,9 @@
 /** What the end-to-end tests share: one cluster for a file, so many tests at a time, and how a run is judged. */
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import type { Finished } from '../../examples/rehearsal/program.ts'
 import { startRehearsal, type Rehearsal } from '../../examples/rehearsal/rehearsal.ts'
+import type { Workspace } from '../../examples/rehearsal/workspace.ts'
 import { failed, failures, type Sample } from '../../examples/rehearsal/traffic.ts'
 
 /** Far above what anything here takes: a test that hangs is to fail, a slow machine is not. */
@@ -10,8 +12,11 @@ const LIMIT = 900_000
 /** How many tests of a file run at the same time; more only wait for each other on two cores. */
 const AT_ONCE = 3
 
+/** Its workspaces end with the test that opens them, but for those that are for all. */
+type Stage = Rehearsal & { openForAll: Rehearsal['open'] }
+
 /** Starts a cluster for the tests of a file, and stops it after them. */
-export function rehearsal(): () => Rehearsal {
+export function rehearsal(): () => Stage {
   let running: Rehearsal | undefined
   beforeAll(async () => {
     running = await startRehearsal()
@@ -21,9 +26,21 @@ export function rehearsal(): () => Rehearsal {
   }, LIMIT)
   return () => {
     if (!running) throw new Error('the cluster has not started')
-    return running
+    const stage = running
+    return {
+      ...stage,
+      openForAll: (...wishes) => stage.open(...wishes),
+      open: async (...wishes) => {
+        const workspace = await stage.open(...wishes)
+        opened.getStore()?.push(workspace)
+        return workspace
+      },
+    }
   }
 }
+
+/** The workspaces of the test that is running: its pods are gone when it ends, and leave the others the machine. */
+const opened = new AsyncLocalStorage<Workspace[]>()
 
 /** Whether the suite runs on a real cluster. */
 export const REAL = process.env.E2E_CLUSTER === 'real'
@@ -38,9 +55,11 @@ export function safely(name: string, body: () => Promise<void>): void {
     async () => {
       if (free > 0) free--
       else await new Promise<void>((resolve) => waiting.push(resolve))
+      const workspaces: Workspace[] = []
       try {
-        await body()
+        await opened.run(workspaces, body)
       } finally {
+        await Promise.all(workspaces.map((workspace) => workspace.close()))
         const next = waiting.shift()
         if (next) next()
         else free++
