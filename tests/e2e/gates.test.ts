@@ -3,7 +3,7 @@ import { expect } from 'bun:test'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { ALL_GATES, type Workspace } from '../../examples/rehearsal/workspace.ts'
-import { exits, REAL, rehearsal, safely, unharmed, versions } from './suite.ts'
+import { alone, exits, REAL, rehearsal, unharmed, versions } from './suite.ts'
 
 const stage = rehearsal()
 
@@ -17,7 +17,7 @@ async function guarded(): Promise<Workspace> {
 
 const kinds = ['smoke', 'performance', 'ui', 'security', 'page-quality']
 
-safely('a release never meets users before every kind of check has passed', async () => {
+alone('a release never meets users before every kind of check has passed', async () => {
   const workspace = await guarded()
   const traffic = await workspace.traffic(40, 4)
   const { stderr } = exits(await workspace.deploy('2.0.0'), 0)
@@ -33,7 +33,7 @@ safely('a release never meets users before every kind of check has passed', asyn
     expect(existsSync(join(workspace.reports, id ?? '', part, 'junit.xml'))).toBe(true)
 })
 
-safely('S6: a release whose login button is broken never meets users', async () => {
+alone('S6: a release whose login button is broken never meets users', async () => {
   const workspace = await guarded()
   await stage().images.push('2.0.0-broken-login', { FAULT_BROKEN_LOGIN: '1' })
   const traffic = await workspace.traffic(40, 4)
@@ -62,7 +62,7 @@ safely('S6: a release whose login button is broken never meets users', async () 
     expect(existsSync(join(workspace.reports, record?.id ?? '', file))).toBe(true)
 })
 
-safely('S6: a check that cannot be made never lets traffic move', async () => {
+alone('S6: a check that cannot be made never lets traffic move', async () => {
   const workspace = await guarded()
   const env = { CHROMIUM_PATH: '/nowhere/chromium', VERIFIER_PASSWORD: '' }
   const flags = ['--yes', '--version', '2.0.0', '--skip', 'performance', '--reason', 'not what this is about']

@@ -55,11 +55,9 @@ export function safely(name: string, body: () => Promise<void>): void {
     async () => {
       if (free > 0) free--
       else await new Promise<void>((resolve) => waiting.push(resolve))
-      const workspaces: Workspace[] = []
       try {
-        await opened.run(workspaces, body)
+        await withItsOwn(body)
       } finally {
-        await Promise.all(workspaces.map((workspace) => workspace.close()))
         const next = waiting.shift()
         if (next) next()
         else free++
@@ -67,6 +65,20 @@ export function safely(name: string, body: () => Promise<void>): void {
     },
     LIMIT,
   )
+}
+
+/** A test that has the machine for itself: what it measures is to be the application. */
+export function alone(name: string, body: () => Promise<void>): void {
+  test(name, async () => await withItsOwn(body), LIMIT)
+}
+
+async function withItsOwn(body: () => Promise<void>): Promise<void> {
+  const workspaces: Workspace[] = []
+  try {
+    await opened.run(workspaces, body)
+  } finally {
+    await Promise.all(workspaces.map((workspace) => workspace.close()))
+  }
 }
 
 /** The exit code that is meant, or all that the run said. And never a stack trace. */
