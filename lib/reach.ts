@@ -10,19 +10,19 @@ const PROXIES = 10_000
 const ANSWER = 2000
 
 /**
- * Waits until a new connection no longer leads to nobody, or to the other color. Any answer that names no color
+ * Waits until a new connection no longer leads to nobody, or to another color than the one that is meant. Any answer that names no color
  * will do: what is wrong with it, or with an address that never answers, is for the gates to judge.
  */
 export async function reached(
   { environment, clock, signal }: World,
   url: string,
-  color: Color,
+  color: Color | undefined,
 ): Promise<void> {
   const { path, color: name } = environment.witness
   const deadline = clock.now() + PROXIES
   while (clock.now() < deadline) {
     const answer = await answerOf(new URL(path, url), signal)
-    const named = answer === undefined ? 'nobody' : colorOf(answer, name)
+    const named = answer === undefined ? 'nobody' : color && colorOf(answer, name)
     if (named === undefined || named === color) return
     await clock.sleep(100, signal)
   }

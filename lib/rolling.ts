@@ -30,6 +30,7 @@ import {
   type DeploymentRecord,
   type Journal,
 } from './record.ts'
+import { reached } from './reach.ts'
 import { waitReady } from './rollout.ts'
 import { closeFailed, closeWell, pass, tidyUp } from './switchover.ts'
 import type { Request } from './blue-green.ts'
@@ -173,6 +174,7 @@ async function applyAndWait(world: World, objects: readonly Manifest[]): Promise
       service,
     )
   }
+  await reached(world, world.environment.url, undefined)
 }
 
 /** @returns what to throw */

@@ -27,6 +27,22 @@ describe('an address', () => {
     expect(server.asked()).toBe(times)
   })
 
+  test('of no color is reached by any answer, and not before there is one', async () => {
+    await using rehearsal = rehearse()
+    const held = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data: () => {} } })
+    const { port } = held
+    held.stop(true) // as before a proxy has heard of any endpoint
+    const servers: Bun.Server<undefined>[] = []
+    const clock = new FakeClock()
+    clock.during.set(100, () => {
+      if (clock.slept.length < 3 || servers.length > 0) return
+      servers.push(Bun.serve({ hostname: '127.0.0.1', port, fetch: () => Response.json({ color: 'plain' }) }))
+    })
+    await reached({ ...rehearsal.world, clock }, `http://127.0.0.1:${port}`, undefined)
+    expect(clock.slept).toEqual([100, 100, 100])
+    await Promise.all(servers.map((server) => server.stop(true)))
+  })
+
   test('where nobody listens is given up after ten seconds', async () => {
     await using rehearsal = rehearse()
     const clock = new FakeClock()

@@ -44,6 +44,18 @@ async function planned({ observed }: Rehearsal): Promise<RollingPlan> {
 const APPLY = `apply Deployment/${APP}`
 
 describe('roll', () => {
+  test("users' URL is not judged before it leads to anybody", async () => {
+    await using rehearsal = rehearse({ strategy: 'rolling' })
+    rehearsal.app.answer = () => Response.json({ color: 'plain' })
+    await roll(
+      rehearsal.world,
+      request,
+      await plan(rehearsal),
+      gates({ preview: () => (rehearsal.app.all > 0 ? 'passed' : 'failed') }),
+    )
+    expect(rehearsal.app.all).toBeGreaterThan(0)
+  })
+
   test('writes in this order, and nothing else', async () => {
     await using rehearsal = rehearse({ strategy: 'rolling' })
     await running(rehearsal)
