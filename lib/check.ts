@@ -66,19 +66,31 @@ export function objections(results: readonly CheckResult[]): CheckResult[] {
 
 const MARKS = { passed: '✓', failed: '✗', inconclusive: '?', skipped: '–' } as const
 
+/** Of checks together: one that is in the way of traffic makes them fail, and where all were skipped they are. */
+export function verdictOf(checks: readonly CheckResult[]): 'passed' | 'failed' | 'skipped' {
+  if (objections(checks).length > 0) return 'failed'
+  return checks.every(({ verdict }) => verdict === 'skipped') ? 'skipped' : 'passed'
+}
+
+/** `28 passed, 2 did not, 7 left out or not applicable`: what was not asked is not among what passed. */
+export function counted(checks: readonly CheckResult[]): string {
+  const of = (...verdicts: Verdict[]) => checks.filter(({ verdict }) => verdicts.includes(verdict)).length
+  const [bad, skipped] = [of('failed', 'inconclusive'), of('skipped')]
+  return [
+    `${of('passed')} passed`,
+    ...(bad > 0 ? [`${bad} did not`] : []),
+    ...(skipped > 0 ? [`${skipped} left out or not applicable`] : []),
+  ].join(', ')
+}
+
 /** For people: a line for each kind, and one for each check that did not pass. Pure. */
 export function checkLines(results: readonly CheckResult[], all = false): string[] {
   return [...Map.groupBy(results, ({ gate }) => gate)].flatMap(([gate, checks]) => {
     const bad = objections(checks)
-    const skipped = checks.filter(({ verdict }) => verdict === 'skipped').length
-    const counts = [
-      `${checks.length - bad.length - skipped} passed`,
-      bad.length > 0 && `${bad.length} did not`,
-      skipped > 0 && `${skipped} left out or not applicable`,
+    return [
+      `${MARKS[verdictOf(checks)]} ${gate}: ${counted(checks)}`,
+      ...(all ? checks : bad).map((check) => `  ${checkLine(check)}`),
     ]
-    const mark = bad.length > 0 ? MARKS.failed : skipped === checks.length ? MARKS.skipped : MARKS.passed
-    const head = `${mark} ${gate}: ${counts.filter(Boolean).join(', ')}`
-    return [head, ...(all ? checks : bad).map((check) => `  ${checkLine(check)}`)]
   })
 }
 

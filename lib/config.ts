@@ -1,9 +1,7 @@
 /** deploy.yaml: parsed once, every value typed, every mistake named with file, line and path. */
-import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { LineCounter, parseDocument, type Document } from 'yaml'
 import { z } from 'zod'
-import { DeployError, Exit, sentence } from './errors.ts'
+import { DeployError, Exit } from './errors.ts'
 import {
   defaults,
   deployFile,
@@ -12,6 +10,7 @@ import {
   type Environment,
   type Requires,
 } from './settings/file.ts'
+import { readYaml } from './yaml.ts'
 
 /**
  * Reads the file and decides every setting of one environment.
@@ -70,9 +69,9 @@ function load<T>(
   variables: Variables,
   part: (content: unknown) => unknown,
 ): { data: T; raw: unknown } {
-  const { document, lines, content } = readYaml(file)
+  const hint = 'name the configuration with --config FILE, or run this where deploy.yaml is'
+  const { content, at } = readYaml(file, hint)
   const problems: string[] = []
-  const at = (location: readonly PropertyKey[]) => `${file}:${lineOf(document, lines, location)}`
   const raw = expand(part(content), variables, [], (location, problem) =>
     problems.push(`${at(location)}: ${dotted(location)}: ${problem}`),
   )
@@ -102,29 +101,6 @@ function told(issue: z.core.$ZodIssue): Problem[] {
 }
 
 type Variables = Record<string, string | undefined>
-
-function readYaml(file: string): { document: Document.Parsed; lines: LineCounter; content: unknown } {
-  const lines = new LineCounter()
-  const document = parseDocument(readText(file), { lineCounter: lines, prettyErrors: false })
-  const broken = document.errors.map(
-    ({ pos, message }) => `${file}:${lines.linePos(pos[0]).line}: ${message.split('\n')[0]}`,
-  )
-  if (broken.length > 0) throw new DeployError(broken.join('\n'), Exit.usage)
-  try {
-    return { document, lines, content: document.toJS() }
-  } catch (error) {
-    throw new DeployError(`${file}:1: ${sentence(error)}`, Exit.usage) // an alias of nothing, or a bomb of them
-  }
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (error) {
-    const hint = 'name the configuration with --config FILE, or run this where deploy.yaml is'
-    throw new DeployError(`${file} cannot be read (${sentence(error)}): ${hint}`, Exit.usage)
-  }
-}
 
 /** `${NAME}` in a string is the environment variable of that name, which must be set. */
 function expand(
@@ -156,15 +132,6 @@ function overlay(lower: unknown, upper: unknown): unknown {
 
 function isMapping(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-/** The line on which a path, or the nearest thing above it, stands. */
-function lineOf(document: Document.Parsed, lines: LineCounter, location: readonly PropertyKey[]): number {
-  for (let depth = location.length; depth > 0; depth--) {
-    const node: unknown = document.getIn(location.slice(0, depth), true)
-    if (isMapping(node) && Array.isArray(node.range)) return lines.linePos(Number(node.range[0])).line
-  }
-  return 1
 }
 
 function dotted(location: readonly PropertyKey[]): string {

@@ -275,7 +275,3 @@ export function byHand(world: World, color: Color): string {
   const change = JSON.stringify([{ op: 'replace', path: SELECTOR, value: { app, color } }])
   return `kubectl --context ${context} -n ${namespace} patch service ${app} --type=json -p '${change}'`
 }
-
-/** Whether a kill in the middle of an overlap switch left both colors selected. */
-export const inOverlap = (app: string, { service: live }: Observed): boolean =>
-  live !== undefined && isOverlap(app, live.spec.selector)

@@ -5,7 +5,7 @@
  */
 import { copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { checkLines, objections, type Target } from '../lib/check.ts'
+import { checkLines, counted, objections, type Target } from '../lib/check.ts'
 import { common, data, environmentOf, main, realWorld, reports, text } from '../lib/cli.ts'
 import { colors, liveColor, observe, other } from '../lib/color.ts'
 import { DeployError, Exit } from '../lib/errors.ts'
@@ -69,7 +69,7 @@ if (import.meta.main) {
       if (flags.json) data(results)
       const bad = objections(results)
       if (bad.length > 0) throw new DeployError(`${bad.length} of ${results.length} checks did not pass`)
-      log.print(log.style.green(`All ${results.length} checks passed.`))
+      log.print(log.style.green(`Nothing objects: ${counted(results)}.`))
     }
 
     async function ofColor(): Promise<void> {

@@ -81,6 +81,7 @@ describe('imports run one way', () => {
       ['lib/manifests.ts', 'lib/rollout.ts', 'lib/record.ts', 'lib/lock.ts', 'lib/color.ts'],
       ['lib/kubectl.ts'],
       ['lib/command.ts', 'lib/config.ts', 'lib/clock.ts'],
+      ['lib/yaml.ts'],
       ['lib/errors.ts', 'lib/json.ts'],
     ]
     const floorOf = (file: string): number => floors.findIndex((floor) => floor.includes(file))

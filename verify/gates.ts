@@ -4,6 +4,7 @@
  */
 import type { CheckResult, Gate, Gates, Target } from '../lib/check.ts'
 import { objections } from '../lib/check.ts'
+import { text } from '../lib/cli.ts'
 import { seconds } from '../lib/clock.ts'
 import { DeployError, Exit, sentence } from '../lib/errors.ts'
 import type { Environment } from '../lib/settings/file.ts'
@@ -38,11 +39,11 @@ export function choiceOf(flags: Readonly<Record<string, string | boolean | undef
       return kind
     })
   }
-  const { reason } = flags
+  const reason = text(flags, 'reason')
   const [only, skip] = [listed('only'), listed('skip')]
-  if (skip && typeof reason !== 'string')
+  if (skip && reason === undefined)
     throw new DeployError('--skip needs --reason: it goes into the record', Exit.usage)
-  return { only, skip, reason: typeof reason === 'string' ? reason : undefined }
+  return { only, skip, reason }
 }
 
 /** How often a kind's progress is told, in ms: where there is no terminal, each is a line. */

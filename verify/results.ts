@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { annotate, writeSummary } from '../lib/actions.ts'
-import { objections, type CheckResult } from '../lib/check.ts'
+import { counted, objections, verdictOf, type CheckResult } from '../lib/check.ts'
 
 /** Writes `checks.json` and `junit.xml` beside the evidence; under GitHub Actions tells the run as well. */
 export async function keepResults(folder: string, results: readonly CheckResult[]): Promise<void> {
@@ -55,8 +55,7 @@ const marks = { passed: '✅', failed: '❌', inconclusive: '❓', skipped: '➖
 export function summary(results: readonly CheckResult[]): string {
   const rows = [...Map.groupBy(results, ({ gate }) => gate)].flatMap(([gate, checks]) => {
     const bad = objections(checks)
-    const mark = bad.length === 0 ? marks.passed : marks[bad[0]?.verdict ?? 'failed']
-    const head = `| ${mark} ${gate} | ${checks.length - bad.length} of ${checks.length} passed | |`
+    const head = `| ${marks[verdictOf(checks)]} ${gate} | ${counted(checks)} | |`
     return [
       head,
       ...bad.map(

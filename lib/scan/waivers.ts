@@ -7,10 +7,10 @@
  *       owner: alice@example.com
  *       expires: 2027-01-31       # the last day on which it holds (UTC)
  */
-import { existsSync, readFileSync } from 'node:fs'
-import { isNode, LineCounter, parseDocument, type Document } from 'yaml'
+import { existsSync } from 'node:fs'
 import { z } from 'zod'
-import { DeployError, Exit, sentence } from '../errors.ts'
+import { DeployError, Exit } from '../errors.ts'
+import { readYaml } from '../yaml.ts'
 import { canonicalId, type Finding } from './finding.ts'
 import { plain } from './text.ts'
 
@@ -37,39 +37,13 @@ export interface Waiver extends z.infer<typeof waiver> {
  */
 export function readWaivers(file: string, required: boolean): Waiver[] {
   if (!required && !existsSync(file)) return []
-  const lines = new LineCounter()
-  const document = parseDocument(readText(file), { lineCounter: lines, prettyErrors: false })
-  const broken = document.errors.map(
-    ({ pos, message }) => `${file}:${lines.linePos(pos[0]).line}: ${message.split('\n')[0]}`,
-  )
-  if (broken.length > 0) throw new DeployError(broken.join('\n'), Exit.usage)
-  const at = (path: readonly PropertyKey[]): string => {
-    const node = path.length > 0 ? document.getIn(path, true) : undefined
-    if (isNode(node) && node.range) return `${file}:${lines.linePos(node.range[0]).line}`
-    return path.length > 0 ? at(path.slice(0, -1)) : `${file}:1`
-  }
-  const parsed = z.array(waiver).safeParse(content(document, file) ?? [])
+  const { content, at } = readYaml(file)
+  const parsed = z.array(waiver).safeParse(content ?? [])
   if (parsed.success) return parsed.data.map((entry, i) => ({ ...entry, at: at([i]) }))
   const problems = parsed.error.issues.map(
     ({ path, message }) => `${at(path)}: ${path.slice(1).join('.') || 'the entry'}: ${message}`,
   )
   throw new DeployError(problems.join('\n'), Exit.usage)
-}
-
-function content(document: Document.Parsed, file: string): unknown {
-  try {
-    return document.toJS()
-  } catch (error) {
-    throw new DeployError(`${file}:1: ${sentence(error)}`, Exit.usage) // an alias of nothing, or a bomb of them
-  }
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (error) {
-    throw new DeployError(`${file} cannot be read: ${sentence(error)}`, Exit.usage)
-  }
 }
 
 /** It holds on its last day, and not any more on the next. */

@@ -217,6 +217,7 @@ test.each([
   [{ only: 'smok' }, '--only names smoke, performance, ui, security, page-quality, not "smok"'],
   [{ only: '' }, '--only names smoke, performance, ui, security, page-quality, not ""'],
   [{ skip: 'ui' }, '--skip needs --reason: it goes into the record'],
+  [{ skip: 'ui', reason: ' ' }, '--reason is empty'],
 ])('%j is wrong usage', (flags, message) => {
   expect(() => choiceOf(flags)).toThrow(expect.objectContaining({ message, exitCode: 2 }))
 })
