@@ -77,13 +77,16 @@ export async function retire(world: World, color: Color): Promise<void> {
   }
 }
 
-/** Pods that are on their way out still serve the connections they have. */
+/** Pods that are on their way out still serve the connections they have; some a busy controller has yet to tell. */
 async function waitGone(world: World, color: Color): Promise<void> {
   const { environment, clock, signal, kubectl, log } = world
   const look = async (): Promise<{ done: undefined } | string> => {
-    const { pods } = await observe(environment.app, kubectl)
+    const { pods, colors } = await observe(environment.app, kubectl)
+    const { deployment, own } = colors[color]
     const leaving = pods.filter(
-      ({ metadata }) => metadata.labels.color === color && metadata.deletionTimestamp,
+      (pod) =>
+        (pod.metadata.labels.color === color && pod.metadata.deletionTimestamp) ||
+        (deployment?.spec.replicas === 0 && own.includes(pod)),
     )
     return leaving.length === 0 ? { done: undefined } : `${leaving.length} pods of ${color} are finishing`
   }
@@ -223,8 +226,11 @@ export async function explained(
   const happened = await kubectl.ask(events(name))
   if (happened.stdout.trim()) log.block(`events of ${object}`, happened.stdout)
   if (container) {
-    const { stdout } = await kubectl.ask(logs(name, container, ...(previous ? ['--previous'] : [])))
-    log.block(`last log lines of ${object}, container ${container}`, stdout.trim() || '(it logged nothing)')
+    // Between two runs of a container that keeps exiting, only one of the two has logs.
+    const runs = previous ? [['--previous'], []] : [[], ['--previous']]
+    let said = ''
+    for (const run of runs) said ||= (await kubectl.ask(logs(name, container, ...run))).stdout.trim()
+    log.block(`last log lines of ${object}, container ${container}`, said || '(it logged nothing)')
   }
   return new DeployError(`${who} is broken: ${object}: ${what}`, Exit.failed)
 }

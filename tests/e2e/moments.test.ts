@@ -1,5 +1,6 @@
 /** Somebody else moves traffic at the worst moment: by hand, or with a rollback. */
 import { expect } from 'bun:test'
+import { z } from 'zod'
 import { until, type Started } from '../../examples/rehearsal/program.ts'
 import { APP, type Settings, type Workspace } from '../../examples/rehearsal/workspace.ts'
 import { exits, rehearsal, safely, since, unharmed, versions } from './suite.ts'
@@ -86,6 +87,12 @@ safely('S5: a repair never moves users whom somebody brought back by hand', asyn
   run.signal('SIGKILL')
   await run.ended
   await workspace.kubectl(...byHand('blue'))
+  await until('the proxies to follow', async () => {
+    const { color } = z
+      .object({ color: z.string() })
+      .parse(await (await fetch(`${workspace.url}/version`)).json())
+    return color === 'blue' || undefined
+  })
   const before = await pods(workspace, 'blue')
   const traffic = await workspace.traffic(40, 4)
   exits(await workspace.run('deployment-status', ['--repair']), 0)

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { breakdown, explained, podBreakdown, restoreBounds, waitReady } from '../../lib/rollout.ts'
+import { breakdown, explained, podBreakdown, restoreBounds, retire, waitReady } from '../../lib/rollout.ts'
 import { deployment as deploymentForm, pod as podForm } from '../../lib/objects.ts'
 import { APP, autoscaler, deployment, made, ready, waiting } from './objects.ts'
 import { failure, rehearse, running } from './world.ts'
@@ -167,6 +167,17 @@ test("the guilty object's events and last log lines are shown", async () => {
   expect(cluster.asked.at(-1)).toBe('logs p -c app --tail=250 --previous')
 })
 
+test.each([true, false])('logs are looked for in the other run too (previous: %s)', async (previous) => {
+  await using rehearsal = rehearse()
+  const { cluster, world, log } = rehearsal
+  cluster.intercept = (line) =>
+    line.startsWith('logs') && line.endsWith('--previous') === previous
+      ? { stdout: '', stderr: 'previous terminated container "app" in pod "p" not found', exitCode: 1 }
+      : { stdout: 'panic: no database\n', stderr: '', exitCode: 0 }
+  await explained(world, 'green', { object: 'pod/p', what: 'exited 2 times', container: 'app', previous })
+  expect(log.lines.at(-1)).toBe('panic: no database')
+})
+
 test('waitReady says what is missing as it changes, and answers with what it saw', async () => {
   await using rehearsal = rehearse()
   const { cluster, world, clock, log } = rehearsal
@@ -187,6 +198,26 @@ test('waitReady fails as soon as the cluster knows', async () => {
   running(cluster, { blue: '1.0.0' }, 'blue')
   expect(await failure(waitReady(world, 'blue', 2))).toMatchObject({ code: 1 })
   expect(clock.slept).toEqual([])
+})
+
+test('scaling down is not over before the pods are gone, however late the controller is', async () => {
+  await using rehearsal = rehearse({ afterSwitch: 'scale-down' })
+  const { cluster, world, clock, log } = rehearsal
+  running(cluster, { blue: '1.0.0' }, 'green')
+  const pods = cluster.all('Pod')
+  clock.during.set(400, () => {
+    for (const { metadata } of pods) cluster.objects.delete(`Pod/${metadata.name}`)
+  })
+  cluster.intercept = (line) => {
+    // The API server has taken it; no pod has been told yet.
+    if (!line.startsWith('scale')) return undefined
+    const { spec } = cluster.object('Deployment', `${APP}-blue`)
+    Object.assign(spec ?? {}, { replicas: 0 })
+    return { stdout: '', stderr: '', exitCode: 0 }
+  }
+  await retire(world, 'blue')
+  expect(cluster.all('Pod')).toEqual([])
+  expect(log.lines).toEqual(['2 pods of blue are finishing'])
 })
 
 test("an autoscaler's bounds are written only where they differ", async () => {
