@@ -193,6 +193,14 @@ export function isReady(pod: Pod): boolean {
   return pod.status.conditions.some(({ type, status }) => type === 'Ready' && status === 'True')
 }
 
+/** Told to end, and a container of it still runs. A kubelet may leave the object there for a minute after that. */
+export function isEnding({ metadata, status }: Pod): boolean {
+  return (
+    metadata.deletionTimestamp !== undefined &&
+    status.containerStatuses.some(({ state }) => !state.terminated)
+  )
+}
+
 /** Pods that are being deleted, or have ended, are not behind any Service. */
 export function isActive(pod: Pod): boolean {
   return !pod.metadata.deletionTimestamp && pod.status.phase !== 'Succeeded' && pod.status.phase !== 'Failed'

@@ -6,7 +6,7 @@ import { names, obstacles, observe, type Color, type ColorState, type Observed, 
 import { waitUntil, seconds } from './clock.ts'
 import { DeployError, Exit } from './errors.ts'
 import { events, FIELD_MANAGER, logs, patch, restart, scale } from './kubectl.ts'
-import { autoscaler, isReady, type ContainerStatus, type Pod } from './objects.ts'
+import { autoscaler, isEnding, isReady, type ContainerStatus, type Pod } from './objects.ts'
 import type { AutoscalerBounds } from './record.ts'
 import type { World } from './world.ts'
 
@@ -85,7 +85,7 @@ async function waitGone(world: World, color: Color): Promise<void> {
     const { deployment, own } = colors[color]
     const leaving = pods.filter(
       (pod) =>
-        (pod.metadata.labels.color === color && pod.metadata.deletionTimestamp) ||
+        (pod.metadata.labels.color === color && isEnding(pod)) ||
         (deployment?.spec.replicas === 0 && own.includes(pod)),
     )
     return leaving.length === 0 ? { done: undefined } : `${leaving.length} pods of ${color} are finishing`

@@ -220,6 +220,23 @@ test('scaling down is not over before the pods are gone, however late the contro
   expect(log.lines).toEqual(['2 pods of blue are finishing'])
 })
 
+test.each([
+  ['serves until its containers have ended', { running: {} }, ['1 pods of blue are finishing']],
+  ['is no longer waited for, however long its object stays', ended(0, 'Completed'), []],
+])('a pod that was told to end %s', async (_, state, said) => {
+  await using rehearsal = rehearse({ afterSwitch: 'recycle' })
+  const { cluster, world, clock, log } = rehearsal
+  running(cluster, { blue: '1.0.0' }, 'green')
+  const { metadata } = cluster.put({
+    ...cluster.object('Pod', `${APP}-blue.1.0`),
+    status: container({ state }),
+    metadata: { name: 'old', labels: { app: APP, color: 'blue' }, deletionTimestamp: '2026-11-23T08:00:00Z' },
+  })
+  clock.during.set(400, () => void cluster.objects.delete(`Pod/${metadata.name}`))
+  await retire(world, 'blue')
+  expect(log.lines).toEqual(said)
+})
+
 test("an autoscaler's bounds are written only where they differ", async () => {
   await using rehearsal = rehearse()
   const { cluster, world, observed } = rehearsal
