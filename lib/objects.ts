@@ -196,8 +196,7 @@ export function isReady(pod: Pod): boolean {
 /** Told to end, and a container of it still runs. A kubelet may leave the object there for a minute after that. */
 export function isEnding({ metadata, status }: Pod): boolean {
   return (
-    metadata.deletionTimestamp !== undefined &&
-    status.containerStatuses.some(({ state }) => !state.terminated)
+    metadata.deletionTimestamp !== undefined && status.containerStatuses.some(({ state }) => state.running)
   )
 }
 

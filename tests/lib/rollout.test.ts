@@ -223,6 +223,11 @@ test('scaling down is not over before the pods are gone, however late the contro
 test.each([
   ['serves until its containers have ended', { running: {} }, ['1 pods of blue are finishing']],
   ['is no longer waited for, however long its object stays', ended(0, 'Completed'), []],
+  [
+    'and whose container the kubelet has lost is not either',
+    { waiting: { reason: 'ContainerCreating' } },
+    [],
+  ],
 ])('a pod that was told to end %s', async (_, state, said) => {
   await using rehearsal = rehearse({ afterSwitch: 'recycle' })
   const { cluster, world, clock, log } = rehearsal
