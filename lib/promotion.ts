@@ -100,7 +100,8 @@ function judgeStage(stage: string, release: Release, maxScanAge: number | undefi
   if (age < -SKEW) return { missing: `${stage} is dated ${span(-age)} from now` }
   if (maxScanAge !== undefined && !(age < maxScanAge))
     return { missing: `${stage} passed ${span(age)} ago, and may be ${span(maxScanAge)} old` }
-  return { held: `${stage} (${span(age)} ago)` }
+  const without = result.without ? `, without ${listed(result.without)}` : ''
+  return { held: `${stage} (${span(age)} ago${without})` }
 }
 
 /** The last word on the digest counts, of those that were spoken after users had met it. */

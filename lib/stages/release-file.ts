@@ -20,6 +20,8 @@ const stage = z.strictObject({
   startedAt: z.iso.datetime(),
   file: z.string(),
   sha256,
+  /** Scanners that somebody left out. */
+  without: z.array(tag).optional(),
 })
 
 /** What every stage's result has in common. */
@@ -28,6 +30,7 @@ const result = z.object({
   passed: z.boolean(),
   commit: z.string(),
   startedAt: z.iso.datetime(),
+  skipped: z.array(z.object({ scanner: tag })).default([]),
 })
 
 const release = z.strictObject({
@@ -101,8 +104,10 @@ export function stageResults(folder = REPORTS): Release['stages'] {
       const content = readFileSync(file)
       const parsed = result.safeParse(parseJson(content.toString()))
       if (!parsed.success) throw new DeployError(`${file} is no stage's result`)
-      const { stage, passed, commit, startedAt } = parsed.data
-      return [stage, { passed, commit, startedAt, file, sha256: artifactOf(file, content).sha256 }]
+      const { stage, passed, commit, startedAt, skipped } = parsed.data
+      const without = skipped.map(({ scanner }) => scanner)
+      const { sha256 } = artifactOf(file, content)
+      return [stage, { passed, commit, startedAt, file, sha256, ...(without.length > 0 && { without }) }]
     }),
   )
 }

@@ -69,6 +69,12 @@ describe('what holds', () => {
     ])
   })
 
+  test('a scanner that was left out is named', () => {
+    const scan = result({ without: ['dependency-check'] })
+    const { held } = judge(all, d, { ...good, release: release({ 'security-scan': scan }) }, now)
+    expect(held).toContain('security-scan (2 h ago, without dependency-check)')
+  })
+
   test('nothing is required: nothing is missing', () => {
     const nothing = judge({ stages: [] }, d, { release: 'none', records: 'none' }, now)
     expect(nothing).toEqual({ held: [], missing: [] })
