@@ -10,30 +10,36 @@ const PROXIES = 10_000
 const ANSWER = 2000
 
 /**
- * Waits until a new connection no longer leads to nobody, or to another color than the one that is meant. Any answer that names no color
- * will do: what is wrong with it, or with an address that never answers, is for the gates to judge.
+ * Waits until a new connection no longer leads to nobody, or to another color than the one that is meant. What
+ * answers without naming a color will do, as it is for the gates to judge; but for an error while users are
+ * taken away from a color, which may be that color's still.
  */
 export async function reached(
   { environment, clock, signal }: World,
   url: string,
   color: Color | undefined,
+  leaving = false,
 ): Promise<void> {
   const { path, color: name } = environment.witness
   const deadline = clock.now() + PROXIES
   while (clock.now() < deadline) {
     const answer = await answerOf(new URL(path, url), signal)
-    const named = answer === undefined ? 'nobody' : color && colorOf(answer, name)
+    const nobody = answer === undefined || (leaving && answer.status >= 500)
+    const named = nobody ? 'nobody' : color && colorOf(answer.text, name)
     if (named === undefined || named === color) return
     await clock.sleep(100, signal)
   }
 }
 
 /** On a connection of its own; undefined when there is none to be had, or no answer in time. */
-async function answerOf(url: URL, signal: AbortSignal): Promise<string | undefined> {
+async function answerOf(
+  url: URL,
+  signal: AbortSignal,
+): Promise<{ status: number; text: string } | undefined> {
   try {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(ANSWER)])
     const answer = await fetch(url, { keepalive: false, redirect: 'manual', signal: limit })
-    return await answer.text()
+    return { status: answer.status, text: await answer.text() }
   } catch {
     signal.throwIfAborted()
     return undefined

@@ -75,7 +75,7 @@ export async function moveTraffic(world: World, move: Move, onMoved: () => void)
   onMoved()
   await converge(world, names(app).live, move.to.color, move.atLeast, move.own)
   const converged = clock.now() - patchedAt
-  await reached(world, environment.url, move.to.color)
+  await reached(world, environment.url, move.to.color, move.intent.kind !== 'deploy')
   return { patchedAt, converged }
 }
 

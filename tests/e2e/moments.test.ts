@@ -88,9 +88,10 @@ safely('S5: a repair never moves users whom somebody brought back by hand', asyn
   await run.ended
   await workspace.kubectl(...byHand('blue'))
   await until('the proxies to follow', async () => {
-    const { color } = z
-      .object({ color: z.string() })
-      .parse(await (await fetch(`${workspace.url}/version`)).json())
+    // A connection that is kept would stay where it was.
+    const fresh = { headers: { connection: 'close' }, signal: AbortSignal.timeout(5000) }
+    const answer = await fetch(`${workspace.url}/version`, fresh)
+    const { color } = z.object({ color: z.string() }).parse(await answer.json())
     return color === 'blue' || undefined
   })
   const before = await pods(workspace, 'blue')

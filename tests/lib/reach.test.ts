@@ -27,6 +27,13 @@ describe('an address', () => {
     expect(server.asked()).toBe(times)
   })
 
+  test('whose errors may be those of the color that is left is asked again', async () => {
+    await using rehearsal = rehearse()
+    using server = answers(undefined, 'blue', undefined, 'green')
+    await reached(rehearsal.world, server.url, 'green', true)
+    expect(server.asked()).toBe(4)
+  })
+
   test('of no color is reached by any answer, and not before there is one', async () => {
     await using rehearsal = rehearse()
     const held = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data: () => {} } })
