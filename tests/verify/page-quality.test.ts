@@ -6,7 +6,7 @@ import type { CheckResult } from '../../lib/check.ts'
 import { pageQuality as schema, type PageQualitySettings } from '../../lib/settings/gates.ts'
 import { INSTALL } from '../../verify/browser.ts'
 import { judge, median } from '../../verify/page-quality/judge.ts'
-import type { Run } from '../../verify/page-quality/runs.ts'
+import { measured, type Run } from '../../verify/page-quality/runs.ts'
 import { pageQuality } from '../../verify/page-quality.ts'
 import { startApp } from '../examples/chatbot-platform/app-under-test.ts'
 
@@ -14,6 +14,22 @@ import { startApp } from '../examples/chatbot-platform/app-under-test.ts'
 setDefaultTimeout(180_000)
 
 const url = 'http://127.0.0.1:4000'
+
+describe('runs', () => {
+  test.each<[string, number, string[], string[]]>([
+    ['as many as asked for', 3, ['', '', ''], ['', '', '']],
+    ['a failed recording is made again', 2, ['', 'NO_NAVSTART', ''], ['', '']],
+    ['but once only', 3, ['NO_NAVSTART', '', 'NO_NAVSTART', ''], ['', 'NO_NAVSTART']],
+    ['and no page that was not loaded', 3, ['ERRORED_DOCUMENT_REQUEST', ''], ['ERRORED_DOCUMENT_REQUEST']],
+  ])('%s', async (_, runs, codes, kept) => {
+    const left = [...codes]
+    const results = await measured(runs, () => {
+      const code = left.shift() ?? 'asked too often'
+      return Promise.resolve(code === '' ? {} : { runtimeError: { code } })
+    })
+    expect(results.map(({ runtimeError }) => runtimeError?.code ?? '')).toEqual(kept)
+  })
+})
 
 describe('median', () => {
   test.each<[number[], number]>([

@@ -9,7 +9,7 @@ import lighthouse, { generateReport, type Flags, type Result } from 'lighthouse'
 import { userAgents } from 'lighthouse/core/config/constants.js'
 import { computeMedianRun } from 'lighthouse/core/lib/median-run.js'
 import { markRequests } from './marked.ts'
-import { request, type Request, type Run } from './runs.ts'
+import { measured, request, type Request, type Run } from './runs.ts'
 
 /** An address inside a cluster has no certificate. Nor do they say anything about the page. */
 const HTTPS_ONLY = ['is-on-https', 'redirects-http', 'has-hsts']
@@ -29,14 +29,12 @@ async function measure(asked: Request): Promise<Run[]> {
   const chrome = await launch({ chromePath: browser, chromeFlags: CHROME, logLevel: 'silent', ...ASKING })
   try {
     await markRequests(chrome.port, new URL(url).origin, { 'x-deploy-verification': verification })
-    const results: Result[] = []
-    for (let number = 1; number <= runs; number++) {
+    const results = await measured(runs, async (number) => {
       console.log(`run ${number} of ${runs}`)
       const result = await lighthouse(url, flags(asked, chrome.port))
       if (!result) throw new Error('Lighthouse gave no result')
-      results.push(result.lhr)
-      if (result.lhr.runtimeError) break
-    }
+      return result.lhr
+    })
     await report(results, folder)
     return results.map((result) => summary(result, asked))
   } finally {

@@ -25,3 +25,33 @@ const run = z.object({
 })
 export const runs = z.array(run)
 export type Run = z.infer<typeof run>
+
+/** What Lighthouse calls a failed recording of its own, "Please run Lighthouse again", in its words. */
+const BAD_TRACE = ['NO_TRACING_STARTED', 'NO_RESOURCE_REQUEST', 'NO_NAVSTART', 'NO_DCL', 'NO_FMP']
+
+interface Measured {
+  runtimeError?: { code: string }
+}
+
+/**
+ * So many runs, up to the first that could not measure the page. One whose recording failed is made again, once;
+ * a page that was measured never is.
+ */
+export async function measured<T extends Measured>(
+  runs: number,
+  run: (number: number) => Promise<T>,
+): Promise<T[]> {
+  const results: T[] = []
+  let again = true
+  while (results.length < runs) {
+    const result = await run(results.length + 1)
+    const code = result.runtimeError?.code
+    if (again && code !== undefined && BAD_TRACE.includes(code)) {
+      again = false
+      continue
+    }
+    results.push(result)
+    if (code !== undefined) break
+  }
+  return results
+}
