@@ -174,7 +174,8 @@ async function applyAndWait(world: World, objects: readonly Manifest[]): Promise
       service,
     )
   }
-  await reached(world, world.environment.url, undefined)
+  const opening = Object.keys(observed.service?.spec.selector ?? {}).length === 0
+  await reached(world, world.environment.url, undefined, { opening })
 }
 
 /** @returns what to throw */

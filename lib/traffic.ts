@@ -75,7 +75,8 @@ export async function moveTraffic(world: World, move: Move, onMoved: () => void)
   onMoved()
   await converge(world, names(app).live, move.to.color, move.atLeast, move.own)
   const converged = clock.now() - patchedAt
-  await reached(world, environment.url, move.to.color, move.intent.kind !== 'deploy')
+  const { from, kind } = move.intent
+  await reached(world, environment.url, move.to.color, { opening: !from, leaving: kind !== 'deploy' })
   return { patchedAt, converged }
 }
 
@@ -215,7 +216,8 @@ export async function pointPreview(
   }
   await converge(world, name, color, atLeast, uids(observed.colors[color]))
   const { previewUrl } = world.environment
-  if (previewUrl) await reached(world, previewUrl, color)
+  const opening = !observed.preview?.spec.selector.color
+  if (previewUrl) await reached(world, previewUrl, color, { opening })
 }
 
 /** Waits until a Service leads to a color's own pods, all of them ready, and to nothing else. */

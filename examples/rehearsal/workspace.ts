@@ -32,6 +32,13 @@ export const APP = 'chatbot-platform'
 /** Where NodePorts are reached: this machine, or a node that it can route to. */
 const NODE = process.env.NODE_ADDRESS ?? '127.0.0.1'
 
+/**
+ * Where users reach them. They are other machines than the scripts': what a refused connection leaves in a node's
+ * conntrack holds for its two addresses alone. A sandbox has no conntrack, and only the one address.
+ */
+const usersNode = (kind: Cluster['kind']): string =>
+  kind === 'real' && NODE === '127.0.0.1' ? '127.0.0.2' : NODE
+
 export class Workspace {
   readonly cluster: Cluster
   readonly images: Images
@@ -146,7 +153,9 @@ export class Workspace {
   /** Users, until they are stopped. */
   async traffic(rate?: number, connections?: number): Promise<Traffic> {
     const file = join(this.folder, `traffic-${++this.#clients}.ndjson`)
-    return await startTraffic(this.url, file, rate, connections)
+    const url = new URL(this.url)
+    url.hostname = usersNode(this.cluster.kind)
+    return await startTraffic(url.origin, file, rate, connections)
   }
 
   /** What the live Service selects. */

@@ -27,10 +27,24 @@ describe('an address', () => {
     expect(server.asked()).toBe(times)
   })
 
+  test('that was closed so far is not asked before proxies had their time', async () => {
+    await using rehearsal = rehearse()
+    using server = answers('green')
+    const clock = new FakeClock()
+    let early = 0
+    clock.during.set(1000, () => (early = server.asked()))
+    await reached({ ...rehearsal.world, clock }, server.url, 'green', { opening: true })
+    expect({ early, asked: server.asked(), slept: clock.slept }).toEqual({
+      early: 0,
+      asked: 1,
+      slept: [1000],
+    })
+  })
+
   test('whose errors may be those of the color that is left is asked again', async () => {
     await using rehearsal = rehearse()
     using server = answers(undefined, 'blue', undefined, 'green')
-    await reached(rehearsal.world, server.url, 'green', true)
+    await reached(rehearsal.world, server.url, 'green', { leaving: true })
     expect(server.asked()).toBe(4)
   })
 
@@ -41,12 +55,12 @@ describe('an address', () => {
     held.stop(true) // as before a proxy has heard of any endpoint
     const servers: Bun.Server<undefined>[] = []
     const clock = new FakeClock()
-    clock.during.set(100, () => {
+    clock.during.set(1000, () => {
       if (clock.slept.length < 3 || servers.length > 0) return
       servers.push(Bun.serve({ hostname: '127.0.0.1', port, fetch: () => Response.json({ color: 'plain' }) }))
     })
     await reached({ ...rehearsal.world, clock }, `http://127.0.0.1:${port}`, undefined)
-    expect(clock.slept).toEqual([100, 100, 100])
+    expect(clock.slept).toEqual([1000, 1000, 1000])
     await Promise.all(servers.map((server) => server.stop(true)))
   })
 
