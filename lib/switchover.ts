@@ -46,6 +46,8 @@ export interface Underway {
   settle(): Promise<Proof>
 }
 
+const TAKEN_OVER = 'The lock was taken over: this run stops here'
+
 /** Something went wrong when traffic had moved already. The record says how it ended, or is left open. */
 export class AfterSwitch extends DeployError {
   /** How its record is to be closed, once what was changed for a time is put back; undefined leaves it open. */
@@ -202,6 +204,9 @@ async function goBack(world: World, change: Change, why: string): Promise<AfterS
   try {
     log.step(`Roll back to ${from}`)
     const observed = await waitReady(world, from, 1)
+    // What failed may be that somebody has gone back already: his is the last word.
+    if (observed.service?.metadata.annotations[key.lock] !== change.lock.token)
+      return left(world, to, new DeployError(TAKEN_OVER, Exit.locked))
     if (await narrow(world, change.lock, observed)) {
       await pass(world, journal, change.gates, 'back', { url: environment.url, color: from })
       return new AfterSwitch(`${why}. Rolled back: users are on ${from} alone again`, Exit.rolledBack, {
@@ -266,7 +271,7 @@ export async function ensureLive(world: World, lock: Lock, expected: Color | und
   const observed = await observe(app, world.kubectl)
   if (expected === undefined) return observed
   if (observed.service?.metadata.annotations[key.lock] !== lock.token) {
-    throw new DeployError('The lock was taken over: this run stops here', Exit.locked)
+    throw new DeployError(TAKEN_OVER, Exit.locked)
   }
   const live = liveColor(app, observed)
   if (live === expected && !isOverlap(app, observed.service.spec.selector)) return observed

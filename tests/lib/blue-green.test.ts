@@ -286,6 +286,20 @@ const cases: Case[] = [
     outcome: 'rolled-back',
   },
   {
+    name: 'somebody has rolled back while the live URL is verified',
+    spoil: (rehearsal) =>
+      once(rehearsal, moments.after, ({ cluster }) => {
+        const { annotations = {} } = cluster.object('Service', APP).metadata
+        annotations[key.lock] = 'somebody else'
+        cluster.put({ ...cluster.object('Service', APP), spec: { selector: live('blue') } })
+      }),
+    says: { live: 'failed' },
+    code: 5,
+    message: /^The lock was taken over: this run stops here$/,
+    users: 'blue',
+    outcome: 'open',
+  },
+  {
     name: 'users are refused after the switch',
     spoil: ({ app, cluster }) =>
       (app.answer = () =>
