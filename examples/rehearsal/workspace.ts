@@ -105,7 +105,7 @@ export class Workspace {
     }
     const file = {
       ...quick,
-      ...(this.cluster.kind === 'real' && { timeouts: { ...TIMES, ready: '20s' } }),
+      ...(this.cluster.kind === 'real' && { timeouts: { ...TIMES, ready: '60s' } }),
       image: this.images.name,
       ...this.#wishes.settings,
       ...settings,
@@ -206,7 +206,7 @@ export const WITNESS: Settings = {
 }
 
 /** Containers of a real cluster take longer to start than processes of this machine. */
-const TIMES = { rollout: '2m', ready: '8s', schedule: '3s', endpoints: '30s', migration: '60s' }
+export const TIMES = { rollout: '2m', ready: '8s', schedule: '3s', endpoints: '30s', migration: '60s' }
 
 /** Short times: what is waited for is watched, not slept for. */
 const quick: Settings = {
