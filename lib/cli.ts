@@ -116,7 +116,7 @@ export function realWorld({ flags, log, signal }: Run): { world: World; shell: S
   const environment = environmentOf(flags)
   const sh = shell((line) => log.command(line))
   const kubectl = new Kubectl(environment, sh, systemClock, signal)
-  const by = actor()
+  const by = actor(process.env)
   return {
     world: { environment, kubectl, clock: systemClock, log, signal, by, reports: reports(flags) },
     shell: sh,
@@ -124,9 +124,11 @@ export function realWorld({ flags, log, signal }: Run): { world: World; shell: S
 }
 
 /** Who is at work: the person who started the CI run, or who sits at this machine. */
-function actor(): string {
-  const { GITHUB_ACTOR, GITHUB_RUN_ID } = process.env
-  return GITHUB_ACTOR ? `${GITHUB_ACTOR}@github-run-${GITHUB_RUN_ID}` : `${userInfo().username}@${hostname()}`
+export function actor(variables: Readonly<Record<string, string | undefined>>): string {
+  const { GITHUB_ACTOR, GITHUB_RUN_ID, USER, LOGNAME } = variables
+  if (GITHUB_ACTOR) return `${GITHUB_ACTOR}@github-run-${GITHUB_RUN_ID}`
+  // In a container and under cron neither may be set, and then Bun's userInfo() knows no name but "unknown".
+  return `${USER || LOGNAME || `uid-${userInfo().uid}`}@${hostname()}`
 }
 
 /** Asks before something is changed; `--yes` answers for it, and must where nobody can be asked. */

@@ -1,5 +1,6 @@
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { text } from '../../lib/cli.ts'
+import { hostname, userInfo } from 'node:os'
+import { actor, text } from '../../lib/cli.ts'
 import { failure } from './world.ts'
 
 // The machine may be busy with other things.
@@ -144,4 +145,13 @@ test('text: an empty flag is a mistake, not a missing one', async () => {
       message: '--env is empty',
     })
   }
+})
+
+test.each([
+  [{ GITHUB_ACTOR: 'mona', GITHUB_RUN_ID: '42', USER: 'runner' }, 'mona@github-run-42'],
+  [{ USER: 'ada', LOGNAME: 'root' }, `ada@${hostname()}`],
+  [{ LOGNAME: 'ada' }, `ada@${hostname()}`],
+  [{ USER: '' }, `uid-${userInfo().uid}@${hostname()}`],
+])('who is at work is told as well as it is known: %j', (variables, expected) => {
+  expect(actor(variables)).toBe(expected)
 })
