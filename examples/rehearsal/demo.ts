@@ -9,7 +9,7 @@ import { parseRecord, type Record } from './answers.ts'
 import { ROOT, start } from './program.ts'
 import { startRehearsal, type Rehearsal } from './rehearsal.ts'
 import { failures, type Sample, type Traffic } from './traffic.ts'
-import { ALL_GATES, APP, type Script, type Workspace } from './workspace.ts'
+import { ALL_GATES, APP, WITNESS, type Script, type Workspace } from './workspace.ts'
 
 const usage = `Usage: bun examples/rehearsal/demo.ts
 
@@ -113,7 +113,10 @@ function calm(traffic: Traffic, from: number): Sample[] {
 }
 
 /** Witnessed closely, so that the figures of a switch are fine. */
-const traffic100 = { witness: { path: '/version', color: 'color', rate: 100 } }
+const traffic100 = { witness: { ...WITNESS, rate: 100 } }
+
+/** With a worker for each check that waits for what never comes. */
+const browserAlone = { ui: { ...ALL_GATES.ui, workers: 4 }, accounts: ALL_GATES.accounts }
 
 /** Flags that leave out what needs a browser, where there is none: the reason goes into the record. */
 async function withoutBrowser(): Promise<string[]> {
@@ -169,7 +172,7 @@ async function demo(rehearsal: Rehearsal): Promise<void> {
         '4  A release whose login button is broken',
         'All is well with its pods. The browser notices: exit 1.',
       )
-      workspace.configure({ ...traffic100, ui: ALL_GATES['ui'], accounts: ALL_GATES['accounts'] })
+      workspace.configure({ ...traffic100, ...browserAlone })
       await play(workspace, 'deploy', ['--version', '1.2.1', '--yes'], 1)
     }
     expectThat(

@@ -228,7 +228,7 @@ const ACCOUNTS = { verifier: 'rehearsal-only-1', bystander: 'rehearsal-only-2' }
 const PASSWORDS = { VERIFIER_PASSWORD: ACCOUNTS.verifier, BYSTANDER_PASSWORD: ACCOUNTS.bystander }
 
 /** Every kind of check, as deploy.yaml of this repository declares them, but for fewer requests and Lighthouse runs. */
-export const ALL_GATES: Settings = {
+export const ALL_GATES = {
   accounts: {
     user: { name: 'verifier', password: 'VERIFIER_PASSWORD' },
     other: { name: 'bystander', password: 'BYSTANDER_PASSWORD' },
