@@ -58,11 +58,30 @@ async function openFile(url: string, open: { count: number }): Promise<SQL> {
   mkdirSync(dirname(filename), { recursive: true })
   const sql = new SQL({ adapter: 'sqlite', filename })
   await sql.unsafe(`PRAGMA busy_timeout = ${BUSY_MS}`) // first: the next line needs the lock already
-  await sql.unsafe('PRAGMA journal_mode = WAL') // readers and one writer at the same time, across processes
+  await useWriteAheadLog(sql)
   await sql.unsafe('PRAGMA synchronous = NORMAL') // safe with WAL: a power cut may lose the last commit, not the file
   await sql.unsafe('PRAGMA foreign_keys = ON')
   open.count = 1
   return sql
+}
+
+/**
+ * Readers and one writer at the same time, across processes. Where several turn a new file to it at once, SQLite
+ * refuses all but one without waiting (two that hold a read lock would wait for each other); afterwards it is
+ * that way already, and nothing is to be done.
+ */
+async function useWriteAheadLog(sql: SQL): Promise<void> {
+  const deadline = performance.now() + BUSY_MS
+  for (;;) {
+    try {
+      await sql.unsafe('PRAGMA journal_mode = WAL')
+      return
+    } catch (error) {
+      const busy = error instanceof SQL.SQLiteError && error.code === 'SQLITE_BUSY'
+      if (!busy || performance.now() > deadline) throw error
+      await Bun.sleep(5)
+    }
+  }
 }
 
 function openPool(url: string, max: number, open: { count: number }): SQL {
