@@ -69,6 +69,10 @@ test-cluster: install kubectl ## the end-to-end suite on the cluster of KUBECONF
 bench: install kubectl ## times and ratios, into bench/
 	bun bench/run.ts
 
+.PHONY: bench-load
+bench-load: install ## the load generator beside hey and wrk, into bench/
+	bun bench/load.ts
+
 .PHONY: format
 format: install ## let the formatter write
 	oxfmt

@@ -1,5 +1,8 @@
-/** Times of whole processes, taken in pairs so that a noisy machine hits both sides alike. */
-import { start, type Started } from '../examples/rehearsal/program.ts'
+/** Times of whole processes, taken in pairs so that a noisy machine hits both sides alike, and where they are kept. */
+import { writeFileSync } from 'node:fs'
+import { cpus, totalmem } from 'node:os'
+import { join } from 'node:path'
+import { ROOT, start, type Started } from '../examples/rehearsal/program.ts'
 import type { Workspace } from '../examples/rehearsal/workspace.ts'
 
 export interface Times {
@@ -73,3 +76,26 @@ export const program =
   ({ cluster }: Workspace, ...command: string[]) =>
   (): Started =>
     start(command, { env: cluster.env })
+
+const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
+
+/** A table with its date and machine, in bench/results-NAME.md. */
+export function writeResults(
+  name: string,
+  title: string,
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+): void {
+  const machine = `${cpus().length} × ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GB`
+  const text = [
+    `# ${title}`,
+    '',
+    `${new Date().toISOString().slice(0, 10)}, ${machine}, Bun ${Bun.version}. Medians; each pair in turn, in one run.`,
+    '',
+    line(head),
+    line(head.map(() => '---')),
+    ...rows.map(line),
+    '',
+  ]
+  writeFileSync(join(ROOT, 'bench', `results-${name}.md`), text.join('\n'))
+}

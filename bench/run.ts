@@ -3,25 +3,18 @@
  * the same cluster: a sandbox, or with E2E_CLUSTER=real the one of KUBECONFIG. Written to bench/results-*.md.
  */
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { output, ROOT, run } from '../examples/rehearsal/program.ts'
 import { startRehearsal, type Rehearsal } from '../examples/rehearsal/rehearsal.ts'
 import type { Workspace } from '../examples/rehearsal/workspace.ts'
-import { median, program, timed, type Times } from './measure.ts'
-
-interface Row {
-  what: string
-  value: string
-  aim: string
-}
+import { median, program, timed, writeResults, type Times } from './measure.ts'
 
 const PAIRS = 9
 const APP = 'chatbot-platform'
-const rows: Row[] = []
+const rows: [what: string, value: string, aim: string][] = []
 
 function add(what: string, value: string, aim = ''): void {
-  rows.push({ what, value, aim })
+  rows.push([what, value, aim])
   console.error(`${what}: ${value}${aim && ` (aim ${aim})`}`)
 }
 
@@ -257,26 +250,11 @@ async function main(): Promise<void> {
     await deployments(rehearsal, workspace)
     await processes(rehearsal, workspace)
     if (rehearsal.cluster.kind === 'sandbox') await manyPods(rehearsal)
-    write(rehearsal)
+    const where = rehearsal.cluster.kind === 'sandbox' ? 'the sandbox' : 'a real cluster'
+    writeResults(rehearsal.cluster.kind, `Times on ${where}`, ['what', 'measured', 'aim'], rows)
   } finally {
     await rehearsal.close()
   }
-}
-
-function write({ cluster }: Rehearsal): void {
-  const machine = `${cpus().length} × ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GB`
-  const table = rows.map(({ what, value, aim }) => `| ${what} | ${value} | ${aim} |`)
-  const text = [
-    `# Times on ${cluster.kind === 'sandbox' ? 'the sandbox' : 'a real cluster'}`,
-    '',
-    `${new Date().toISOString().slice(0, 10)}, ${machine}, Bun ${Bun.version}. Medians; each pair in turn, in one run.`,
-    '',
-    '| what | measured | aim |',
-    '|---|---|---|',
-    ...table,
-    '',
-  ]
-  writeFileSync(join(ROOT, 'bench', `results-${cluster.kind}.md`), text.join('\n'))
 }
 
 await main()
