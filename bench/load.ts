@@ -13,6 +13,9 @@ const RATES = [100, 250, 500, 1000, 2000, 4000, 8000]
 /** Requests a second on the server whose latencies are known: its whole table in one round. */
 const KNOWN = LATENCIES.length / SECONDS
 
+/** As hey and wrk both print it. */
+const RATE = /Requests\/sec:\s+([\d.]+)/
+
 interface Measured {
   /** Requests a second. */
   delivered: number
@@ -34,6 +37,13 @@ async function cost(command: readonly string[]): Promise<{ text: string; cpu: nu
   return { text, cpu: Number(child.resourceUsage()?.cpuTime.total) / 1e6 }
 }
 
+/** A figure in what a program printed. @throws Error when it is not there: a table may not hold what nobody measured */
+function told(text: string, pattern: RegExp): number {
+  const found = pattern.exec(text)?.[1]
+  if (found === undefined) throw new Error(`${pattern} is not in: ${text}`)
+  return Number(found)
+}
+
 const perThousand = (cpu: number, delivered: number): number => (cpu / (delivered * SECONDS)) * 1000
 
 const gate: Generator = async (url, rate) => {
@@ -45,16 +55,15 @@ const gate: Generator = async (url, rate) => {
 /** Fifty workers with a share of the rate each; one that waits for its answer sends nothing meanwhile. */
 const hey: Generator = async (url, rate) => {
   const { text, cpu } = await cost(['hey', '-z', `${SECONDS}s`, '-c', '50', '-q', `${rate / 50}`, url])
-  const told = (pattern: RegExp): number => Number(pattern.exec(text)?.[1])
-  const at = (percent: number): number => told(new RegExp(`${percent}%+ in ([\\d.]+) secs`)) * 1000
-  const delivered = told(/Requests\/sec:\s+([\d.]+)/)
+  const at = (percent: number): number => told(text, new RegExp(`${percent}%+ in ([\\d.]+) secs`)) * 1000
+  const delivered = told(text, RATE)
   return { delivered, p50: at(50), p90: at(90), p99: at(99), cpu: perThousand(cpu, delivered) }
 }
 
 /** It has no rate: as many requests as ten connections take. */
 async function wrk(url: string): Promise<Pick<Measured, 'delivered' | 'cpu'>> {
   const { text, cpu } = await cost(['wrk', '-t1', '-c10', `-d${SECONDS}s`, url])
-  const delivered = Number(/Requests\/sec:\s+([\d.]+)/.exec(text)?.[1])
+  const delivered = told(text, RATE)
   return { delivered, cpu: perThousand(cpu, delivered) }
 }
 
@@ -116,8 +125,8 @@ if (tools.length > 0) {
   const { ours, theirs } = await pair(server.url, KNOWN)
   for (const name of ['p50', 'p90', 'p99'] as const) {
     const truth = percentile(Number(name.slice(1)))
-    const told = (value: number): string => `${value.toFixed(1)} ms, ${share(value, truth)}`
-    add(`known latencies: ${name}, ${truth.toFixed(1)} ms in truth`, told(ours[name]), told(theirs[name]))
+    const beside = (value: number): string => `${value.toFixed(1)} ms, ${share(value, truth)}`
+    add(`known latencies: ${name}, ${truth.toFixed(1)} ms in truth`, beside(ours[name]), beside(theirs[name]))
   }
 }
 writeResults('load', 'The load generator', ['what', 'the gate', 'hey (wrk where it says so)'], rows)
