@@ -6,6 +6,15 @@ import type { Readable } from 'node:stream'
 import { $, quote, type ProcessOutput, type ProcessPromise } from 'zx/core'
 import { DeployError } from './errors.ts'
 
+export function missingProgram(program: string): string {
+  const install: Record<string, string> = {
+    kubectl: 'https://kubernetes.io/docs/tasks/tools/ (Debian: apt-get install kubernetes-client)',
+    docker: 'https://docs.docker.com/engine/install/ (Debian: apt-get install docker.io)',
+    diff: 'apt-get install diffutils',
+  }
+  return `${program} is not on PATH. Install it: ${install[program] ?? `see the documentation of ${program}`}`
+}
+
 export type Command = readonly [program: string, ...args: string[]]
 
 export interface Output {

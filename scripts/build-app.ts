@@ -2,9 +2,9 @@
 /** Builds the application for production, as deploy.yaml declares it. Writes what the build writes, and reports/build. */
 import { statSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import { data, main } from '../lib/cli.ts'
+import { data, main } from '../lib/cli/cli.ts'
 import { artifactOf, recordStage, runCommand, type Artifact, type StageResult } from '../lib/stages/stage.ts'
-import { declared, realStage, stageFlags, type StageRun } from '../lib/stages/settings.ts'
+import { declared, realStage, stageFlags, type StageRun } from '../lib/cli/stage.ts'
 
 const usage = `Usage: bun scripts/build-app.ts [--config FILE] [--json]
 

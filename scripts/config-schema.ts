@@ -1,7 +1,7 @@
 #!/usr/bin/env bun
 /** Prints the JSON Schema of deploy.yaml, made from what the scripts themselves parse it with. */
 import { z } from 'zod'
-import { common, data, main } from '../lib/cli.ts'
+import { common, data, main } from '../lib/cli/cli.ts'
 import { deployFile } from '../lib/settings/file.ts'
 
 const usage = `Usage: bun scripts/config-schema.ts > deploy.schema.json

@@ -4,12 +4,12 @@
  * Changes: the idle color's objects, the shared objects, the preview, and, once all gates have passed, the live
  * Service. Never touches the live color's workload. Undo: scripts/rollback-deployment.ts.
  */
-import { common, confirm, data, main, realWorld, text, type Run } from '../lib/cli.ts'
-import { run } from '../lib/deployment.ts'
+import { common, confirm, data, main, realWorld, text, type Run } from '../lib/cli/cli.ts'
+import { run } from '../lib/release/deployment.ts'
 import { DeployError, Exit } from '../lib/errors.ts'
-import { newId } from '../lib/record.ts'
-import { resolveDigest } from '../lib/registry.ts'
-import { readRelease } from '../lib/stages/release-file.ts'
+import { newId } from '../lib/history/record.ts'
+import { resolveDigest } from '../lib/image/registry.ts'
+import { readRelease } from '../lib/image/release-file.ts'
 import { choiceOf, gatesOf } from '../verify/gates.ts'
 
 const usage = `Usage: bun scripts/deploy.ts --env NAME (--version|--image|--release) [flags]

@@ -1,10 +1,11 @@
 #!/usr/bin/env bun
 /** Lists what was deployed and rolled back, by whom, why, and what users met; or one record in full. */
 import { checkLines } from '../lib/check.ts'
-import { common, data, main, realWorld, text } from '../lib/cli.ts'
+import { common, data, main, realWorld, text } from '../lib/cli/cli.ts'
 import { seconds } from '../lib/clock.ts'
 import { DeployError, Exit } from '../lib/errors.ts'
-import { history, readRecord, type DeploymentRecord } from '../lib/record.ts'
+import { history, readRecord } from '../lib/history/store.ts'
+import type { DeploymentRecord } from '../lib/history/record.ts'
 
 const usage = `Usage: bun scripts/deployment-history.ts --env NAME [--limit N | --id ID]
 

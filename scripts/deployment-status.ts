@@ -3,12 +3,13 @@
  * Says what is live, what is idle, who holds the lock, whether somebody changed traffic by hand, and what a
  * rollback would take. Changes nothing, unless --repair: then it finishes or undoes what an interrupted run left.
  */
-import { checkContext } from '../lib/access.ts'
-import { common, data, main, realWorld, text } from '../lib/cli.ts'
-import { observe } from '../lib/color.ts'
-import { newId, unfinished } from '../lib/record.ts'
-import { repairAlone } from '../lib/switch-alone.ts'
-import { statusLines, statusOf } from '../lib/status.ts'
+import { checkContext } from '../lib/cluster/access.ts'
+import { common, data, main, realWorld, text } from '../lib/cli/cli.ts'
+import { observe } from '../lib/app/observe.ts'
+import { newId } from '../lib/history/record.ts'
+import { unfinished } from '../lib/history/store.ts'
+import { repairAlone } from '../lib/release/switch-alone.ts'
+import { statusLines, statusOf } from '../lib/release/status.ts'
 import { gatesOf } from '../verify/gates.ts'
 
 const usage = `Usage: bun scripts/deployment-status.ts --env NAME [--repair] [flags]

@@ -2,15 +2,15 @@
 /** Builds the application's image, pushes it, and leaves what the registry has in reports/release.json. */
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { writeOutputs, writeSummary } from '../lib/actions.ts'
-import { data, main, text } from '../lib/cli.ts'
-import { loggedIn } from '../lib/stages/docker-login.ts'
-import { buildAndPush, buildOnly, pushRelease } from '../lib/stages/image.ts'
-import { planImage } from '../lib/stages/image-plan.ts'
-import { readRelease, RELEASE, stageResults, writeRelease } from '../lib/stages/release-file.ts'
-import { readLockfiles, writeBill } from '../lib/stages/sbom.ts'
+import { writeOutputs, writeSummary } from '../lib/cli/github.ts'
+import { data, main, text } from '../lib/cli/cli.ts'
+import { loggedIn } from '../lib/image/docker-login.ts'
+import { buildAndPush, buildOnly, pushRelease } from '../lib/image/push.ts'
+import { planImage } from '../lib/image/plan.ts'
+import { readRelease, RELEASE, stageResults, writeRelease } from '../lib/image/release-file.ts'
+import { readLockfiles, writeBill } from '../lib/image/sbom.ts'
 import { recordStage } from '../lib/stages/stage.ts'
-import { declared, realStage, stageFlags } from '../lib/stages/settings.ts'
+import { declared, realStage, stageFlags } from '../lib/cli/stage.ts'
 
 const usage = `Usage: bun scripts/docker-build.ts [--image NAME] [--no-push] [--config FILE]
 

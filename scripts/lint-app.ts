@@ -1,9 +1,9 @@
 #!/usr/bin/env bun
 /** Runs the application's linter, as deploy.yaml declares it. Writes reports/lint alone. */
 import { join } from 'node:path'
-import { data, main } from '../lib/cli.ts'
+import { data, main } from '../lib/cli/cli.ts'
 import { readReport, recordStage, runCommand, type StageResult } from '../lib/stages/stage.ts'
-import { declared, realStage, stageFlags, type StageRun } from '../lib/stages/settings.ts'
+import { declared, realStage, stageFlags, type StageRun } from '../lib/cli/stage.ts'
 import { readEslint } from '../lib/stages/test-report.ts'
 
 const usage = `Usage: bun scripts/lint-app.ts [--config FILE] [--json]

@@ -4,15 +4,19 @@
  * Changes: the live Service's selector; where pods are missing or the release is no longer there, the idle
  * color. Takes the lock from a running deployment. Undo: the same command with --to-version.
  */
-import { checkContext } from '../lib/access.ts'
-import { common, confirm, data, main, realWorld, text, type Run } from '../lib/cli.ts'
-import { drift, observe } from '../lib/color.ts'
+import { checkContext } from '../lib/cluster/access.ts'
+import { common, confirm, data, main, realWorld, text, type Run } from '../lib/cli/cli.ts'
+import { drift } from '../lib/app/live.ts'
+import { observe } from '../lib/app/observe.ts'
 import type { Shell } from '../lib/command.ts'
 import { DeployError } from '../lib/errors.ts'
-import { run, stateLine } from '../lib/deployment.ts'
-import { newId, type DeploymentRecord } from '../lib/record.ts'
-import { chooseTarget, findKept, previousRolling, rollBack } from '../lib/rollback.ts'
-import type { World } from '../lib/world.ts'
+import { run } from '../lib/release/deployment.ts'
+import { stateLine } from '../lib/release/show.ts'
+import { newId, type DeploymentRecord } from '../lib/history/record.ts'
+import { chooseTarget } from '../lib/release/target.ts'
+import { findKept, previousRolling } from '../lib/history/kept.ts'
+import { rollBack } from '../lib/release/rollback.ts'
+import type { World } from '../lib/cluster/world.ts'
 import { gatesOf } from '../verify/gates.ts'
 
 const usage = `Usage: bun scripts/rollback-deployment.ts --env NAME [flags]
@@ -103,14 +107,7 @@ async function redeploy(
   const reason = text(flags, 'reason')
   const { version, image } = kept.entry.to
   log.info(`${version} must be started again from its record ${kept.entry.id}`)
-  const request = {
-    id: newId(Date.now()),
-    version,
-    image,
-    kept: kept.manifests,
-    seize: true,
-    reason,
-  }
+  const request = { id: newId(Date.now()), version, image, kept: kept.manifests, seize: true, reason }
   return await run(world, shell, request, gatesOf(world.environment), {
     context: text(flags, 'context'),
     verbose: flags.verbose === true,

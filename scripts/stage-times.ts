@@ -1,7 +1,7 @@
 #!/usr/bin/env bun
 /** Says how each stage of the pipeline went and what it took. Changes nothing. */
-import { writeSummary } from '../lib/actions.ts'
-import { common, data, main, reports, text } from '../lib/cli.ts'
+import { writeSummary } from '../lib/cli/github.ts'
+import { common, data, main, reports, text } from '../lib/cli/cli.ts'
 import { DeployError, Exit } from '../lib/errors.ts'
 import { readTimes, timeLines, timeTable } from '../lib/stages/times.ts'
 

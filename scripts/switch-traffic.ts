@@ -3,12 +3,12 @@
  * The switch alone: moves traffic to a color that is ready, proves it, verifies it, or goes back.
  * Changes: the live Service's selector. Never touches a workload. Undo: the same with the other color.
  */
-import { checkAccess, checkContext, needs } from '../lib/access.ts'
-import { common, confirm, data, main, realWorld, text } from '../lib/cli.ts'
-import { colors } from '../lib/color.ts'
+import { checkAccess, checkContext, needs } from '../lib/cluster/access.ts'
+import { common, confirm, data, main, realWorld, text } from '../lib/cli/cli.ts'
+import { colors } from '../lib/app/color.ts'
 import { DeployError, Exit } from '../lib/errors.ts'
-import { newId } from '../lib/record.ts'
-import { switchAlone } from '../lib/switch-alone.ts'
+import { newId } from '../lib/history/record.ts'
+import { switchAlone } from '../lib/release/switch-alone.ts'
 import { gatesOf } from '../verify/gates.ts'
 
 const usage = `Usage: bun scripts/switch-traffic.ts --env NAME --to blue|green [flags]

@@ -2,11 +2,11 @@
 /** Runs the application's tests, as deploy.yaml declares them. Writes reports/test alone. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { data, main } from '../lib/cli.ts'
+import { data, main } from '../lib/cli/cli.ts'
 import { belowFloor, readLcov, shown, summary } from '../lib/stages/coverage.ts'
 import type { CoverageSettings, TestSettings } from '../lib/settings/stages.ts'
 import { readReport, recordStage, runCommand, type Outcome, type StageResult } from '../lib/stages/stage.ts'
-import { declared, realStage, stageFlags, type StageRun } from '../lib/stages/settings.ts'
+import { declared, realStage, stageFlags, type StageRun } from '../lib/cli/stage.ts'
 import { readJUnit } from '../lib/stages/test-report.ts'
 
 const usage = `Usage: bun scripts/test-app.ts [--config FILE] [--json]

@@ -6,11 +6,13 @@
 import { copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { checkLines, counted, objections, type Target } from '../lib/check.ts'
-import { common, data, environmentOf, main, realWorld, reports, text } from '../lib/cli.ts'
-import { colors, liveColor, observe, other } from '../lib/color.ts'
+import { common, data, environmentOf, main, realWorld, reports, text } from '../lib/cli/cli.ts'
+import { colors, other } from '../lib/app/color.ts'
+import { liveColor } from '../lib/app/live.ts'
+import { observe } from '../lib/app/observe.ts'
 import { DeployError, Exit } from '../lib/errors.ts'
-import { withPreview } from '../lib/preview.ts'
-import { newId } from '../lib/record.ts'
+import { withPreview } from '../lib/traffic/preview.ts'
+import { newId } from '../lib/history/record.ts'
 import { choiceOf, gatesOf } from '../verify/gates.ts'
 
 const usage = `Usage: bun scripts/verify-deployment.ts --env NAME [--color WHICH | --url URL]

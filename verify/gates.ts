@@ -4,7 +4,7 @@
  */
 import type { CheckResult, Gate, Gates, Target } from '../lib/check.ts'
 import { objections } from '../lib/check.ts'
-import { text } from '../lib/cli.ts'
+import { text } from '../lib/cli/cli.ts'
 import { seconds } from '../lib/clock.ts'
 import { DeployError, Exit, sentence } from '../lib/errors.ts'
 import type { Environment } from '../lib/settings/file.ts'

@@ -1,7 +1,7 @@
 /** Results for programs: JSON, JUnit XML for CI systems, annotations and a summary for GitHub Actions. */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { annotate, writeSummary } from '../lib/actions.ts'
+import { annotate, writeSummary } from '../lib/cli/github.ts'
 import { counted, objections, verdictOf, type CheckResult } from '../lib/check.ts'
 
 /** Writes `checks.json` and `junit.xml` beside the evidence; under GitHub Actions tells the run as well. */

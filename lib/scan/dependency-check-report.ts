@@ -8,7 +8,7 @@ import { z } from 'zod'
 import { DeployError } from '../errors.ts'
 import { canonicalId, primaryId, rating, type Finding } from './finding.ts'
 import { readReport } from './report.ts'
-import { plain } from './text.ts'
+import { plain } from '../text.ts'
 
 const throwable = z.object({
   message: z.string().default(''),

@@ -1,9 +1,17 @@
 /** One vulnerability of one version of one package, whoever reported it. */
 import { z } from 'zod'
 import { severities } from '../settings/gates.ts'
-import { plain } from './text.ts'
+import { plain } from '../text.ts'
+
+/** The page of an advisory. Made of the id, never taken from a report: a stranger's address is no link of ours. */
+export function advisoryUrl(id: string): string | undefined {
+  if (/^GHSA(-[a-z0-9]{4}){3}$/.test(id)) return `https://github.com/advisories/${id}`
+  if (/^CVE-\d{4}-\d{4,19}$/.test(id)) return `https://nvd.nist.gov/vuln/detail/${id}`
+  return undefined
+}
 
 export const ratings = ['critical', 'high', 'medium', 'low', 'unknown'] as const
+
 export type Rating = (typeof ratings)[number]
 
 export const finding = z.strictObject({
@@ -24,9 +32,11 @@ export const finding = z.strictObject({
   paths: z.array(z.string()),
   sources: z.array(z.string()),
 })
+
 export type Finding = z.infer<typeof finding>
 
 const CVE = /^CVE-\d{4}-\d{4,19}$/
+
 const GHSA = /^GHSA(-[a-z0-9]{4}){3}$/
 
 /** An id as it is written everywhere: `cve-2020-1` and `CVE-2020-1` are one. */

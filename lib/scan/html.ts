@@ -1,7 +1,7 @@
 /** The scan as a page that stands alone: no script, nothing fetched, every word escaped. */
 import { seconds } from '../clock.ts'
 import { countsLine, type Judged, type ScanResult } from './result.ts'
-import { advisoryUrl } from './text.ts'
+import { advisoryUrl } from './finding.ts'
 
 const CSP = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 

@@ -1,7 +1,8 @@
 /** The scan for people who read Markdown: pull requests, the step's summary. */
 import { seconds } from '../clock.ts'
 import { countsLine, type Judged, type ScanResult } from './result.ts'
-import { advisoryUrl, code } from './text.ts'
+import { advisoryUrl } from './finding.ts'
+import { code } from '../text.ts'
 
 export function scanMarkdown(result: ScanResult): string {
   const { passed, problems, failOn, skipped, findings, counts, startedAt, ms } = result

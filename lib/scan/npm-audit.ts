@@ -9,7 +9,7 @@ import { DeployError } from '../errors.ts'
 import { parseJson } from '../json.ts'
 import { satisfies, type Finding } from './finding.ts'
 import { findingOf, last, mustHaveRun, readReport } from './report.ts'
-import { plain } from './text.ts'
+import { plain } from '../text.ts'
 
 export const npmAudit = (folder: string): Command => [
   'npm',

@@ -4,7 +4,7 @@ import type { Command, Output } from '../command.ts'
 import { DeployError } from '../errors.ts'
 import { parseJson } from '../json.ts'
 import { canonicalId, fixedIn, primaryId, rating, type Finding } from './finding.ts'
-import { plain } from './text.ts'
+import { plain } from '../text.ts'
 
 /** An advisory as the registry's bulk endpoint, and npm after it, have it. */
 export interface Advisory {

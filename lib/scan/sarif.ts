@@ -5,9 +5,13 @@
  *
  * Only of a scan that every scanner answered: code scanning closes the alerts that an upload does not repeat.
  */
-import type { Rating } from './finding.ts'
+import { advisoryUrl, type Rating } from './finding.ts'
 import type { Judged, ScanResult } from './result.ts'
-import { advisoryUrl, sarifText } from './text.ts'
+
+/** SARIF's messages know links in brackets and placeholders in braces (SARIF 2.1.0, 3.11). */
+export function sarifText(text: string): string {
+  return text.replace(/[[{]/g, '(').replace(/[\]}]/g, ')').replaceAll('\\', '/')
+}
 
 /** A file that findings are shown in, such as the lockfile. */
 export interface Manifest {
@@ -18,6 +22,7 @@ export interface Manifest {
 
 /** The least score of each severity, so that GitHub shows the same one. What nobody rated counts as the worst. */
 const scores: Record<Rating, number> = { unknown: 9, critical: 9, high: 7, medium: 4, low: 0.1 }
+
 const levels = { unknown: 'error', critical: 'error', high: 'error', medium: 'warning', low: 'note' } as const
 
 /** More is not taken: 25 000 results in a run, 1 000 places for one. */

@@ -10,9 +10,9 @@
 import { existsSync } from 'node:fs'
 import { z } from 'zod'
 import { DeployError, Exit } from '../errors.ts'
-import { readYaml } from '../yaml.ts'
+import { readYaml } from '../settings/yaml.ts'
 import { canonicalId, type Finding } from './finding.ts'
-import { plain } from './text.ts'
+import { plain } from '../text.ts'
 
 const text = z
   .string()

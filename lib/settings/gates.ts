@@ -1,6 +1,6 @@
 /** What each kind of check is told in deploy.yaml. A kind that is not there, or is `false`, is not run. */
 import { z } from 'zod'
-import { threshold } from '../threshold.ts'
+import { threshold } from './threshold.ts'
 import { count, duration, headers, method, path, status, variable } from './scalars.ts'
 
 const smokeCheck = z.strictObject({

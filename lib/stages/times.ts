@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import { seconds } from '../clock.ts'
 import { parseJson } from '../json.ts'
-import { code, plain } from '../scan/text.ts'
+import { code, plain } from '../text.ts'
 
 const result = z.object({
   stage: z.string(),

@@ -7,14 +7,14 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, wri
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { shell } from '../../lib/command.ts'
-import { buildLabel } from '../../lib/stages/docker.ts'
+import { buildLabel } from '../../lib/image/docker.ts'
 import {
   besideOf,
   findRelease,
   readRelease,
   RELEASE_LABEL,
   type Release,
-} from '../../lib/stages/release-file.ts'
+} from '../../lib/image/release-file.ts'
 import { failure } from '../lib/world.ts'
 import { REAL } from './suite.ts'
 

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { parse, stringify } from 'yaml'
 import type { Finished } from '../../examples/rehearsal/program.ts'
 import type { Script, Workspace } from '../../examples/rehearsal/workspace.ts'
-import { besideOf, RELEASE_LABEL, writeRelease, type Release } from '../../lib/stages/release-file.ts'
+import { besideOf, RELEASE_LABEL, writeRelease, type Release } from '../../lib/image/release-file.ts'
 import { pushImage } from '../../sandbox/push.ts'
 import { exits, rehearsal, safely, unharmed, versions } from './suite.ts'
 

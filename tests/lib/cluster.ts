@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { applyPatch, type Operation } from 'rfc6902'
 import type { Command, Output, RunOptions, Shell } from '../../lib/command.ts'
-import type { Manifest } from '../../lib/objects.ts'
+import type { Manifest } from '../../lib/cluster/objects.ts'
 import { APP, ready, type Stored } from './objects.ts'
 
 const WRITES = ['create', 'replace', 'patch', 'apply', 'delete', 'rollout', 'scale']

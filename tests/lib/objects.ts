@@ -1,6 +1,6 @@
 /** Objects of the application as a cluster would hold them, as small as the scripts' reading of them allows. */
-import { key, type Color, type Place } from '../../lib/color.ts'
-import type { Manifest } from '../../lib/objects.ts'
+import { key, type Color, type Place } from '../../lib/app/color.ts'
+import type { Manifest } from '../../lib/cluster/objects.ts'
 
 export const APP = 'chat'
 

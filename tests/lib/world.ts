@@ -3,14 +3,16 @@
  * time that passes when it is slept, and a log to read.
  */
 import type { CheckResult, Gate, Gates, Target, Verdict } from '../../lib/check.ts'
-import { observe, type Color, type Observed } from '../../lib/color.ts'
-import { key } from '../../lib/color.ts'
+import { observe, type Observed } from '../../lib/app/observe.ts'
+import type { Color } from '../../lib/app/color.ts'
+import { key } from '../../lib/app/color.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { loadEnvironment } from '../../lib/config.ts'
+import { loadEnvironment } from '../../lib/settings/load.ts'
 import type { Environment } from '../../lib/settings/file.ts'
 import { DeployError } from '../../lib/errors.ts'
-import { Kubectl } from '../../lib/kubectl.ts'
-import type { Log, World } from '../../lib/world.ts'
+import { Kubectl } from '../../lib/cluster/kubectl.ts'
+import type { Log } from '../../lib/log.ts'
+import type { World } from '../../lib/cluster/world.ts'
 import { Cluster } from './cluster.ts'
 import { APP, autoscaler, deployment, live, made, service } from './objects.ts'
 

@@ -1,7 +1,7 @@
 /** The scripts as they are run, against a cluster that records: what only looks must change nothing. */
 import { expect, setDefaultTimeout, test } from 'bun:test'
-import { recordForm } from '../../lib/record.ts'
-import { statusOf } from '../../lib/status.ts'
+import { recordForm } from '../../lib/history/record.ts'
+import { statusOf } from '../../lib/release/status.ts'
 import { digest, image, made } from '../lib/objects.ts'
 import { lastSwitch, running } from '../lib/world.ts'
 import { rehearseScripts, type Rehearsed } from './kubectl.ts'

@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { shell } from '../../lib/command.ts'
-import { findRelease, readRelease } from '../../lib/stages/release-file.ts'
+import { findRelease, readRelease } from '../../lib/image/release-file.ts'
 import { stageResult } from '../../lib/stages/stage.ts'
 import { serveRegistry } from '../../sandbox/registry.ts'
 import { StandInDocker, type DockerSettings } from './docker.ts'

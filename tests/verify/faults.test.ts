@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { stringify } from 'yaml'
 import { ALL_GATES } from '../../examples/rehearsal/workspace.ts'
 import { objections } from '../../lib/check.ts'
-import { loadEnvironment } from '../../lib/config.ts'
+import { loadEnvironment } from '../../lib/settings/load.ts'
 import { gatesOf, type Kind } from '../../verify/gates.ts'
 import { startPod } from '../examples/chatbot-platform/process.ts'
 

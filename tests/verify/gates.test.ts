@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { objections, type CheckResult, type Gate, type Target, type Verdict } from '../../lib/check.ts'
-import { loadEnvironment } from '../../lib/config.ts'
+import { loadEnvironment } from '../../lib/settings/load.ts'
 import type { Environment } from '../../lib/settings/file.ts'
 import { choiceOf, gatesOf, suite, type Kind } from '../../verify/gates.ts'
 

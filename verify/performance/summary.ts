@@ -1,6 +1,6 @@
 /** The figures of a run. Latencies are kept in HdrHistograms, in µs, to three digits; figures are in ms. */
 import { build, type Histogram } from 'hdr-histogram-js'
-import type { Threshold } from '../../lib/threshold.ts'
+import type { Threshold } from '../../lib/settings/threshold.ts'
 import type { Sample } from './lane.ts'
 
 export interface Figures {

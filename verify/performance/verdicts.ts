@@ -9,7 +9,7 @@
  */
 import type { CheckResult } from '../../lib/check.ts'
 import type { PerformanceSettings } from '../../lib/settings/gates.ts'
-import { keeps, samplesNeeded, type Threshold } from '../../lib/threshold.ts'
+import { keeps, samplesNeeded, type Threshold } from '../../lib/settings/threshold.ts'
 import { FETCH_LIMIT, type Load, type Sample } from './lane.ts'
 import type { Lanes } from './load.ts'
 import { failures, histogramOf, latencies, measure, shown } from './summary.ts'

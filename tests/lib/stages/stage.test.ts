@@ -20,7 +20,7 @@ import {
   type Outcome,
   type StageWorld,
 } from '../../../lib/stages/stage.ts'
-import { loadPipeline } from '../../../lib/config.ts'
+import { loadPipeline } from '../../../lib/settings/load.ts'
 import { hostile } from '../hostile.ts'
 import { failure } from '../world.ts'
 

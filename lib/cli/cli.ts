@@ -1,0 +1,152 @@
+/**
+ * What every script shares: flags, help, the world they run in, signals, and the one place that prints an
+ * error and sets the exit code.
+ */
+import { hostname, userInfo } from 'node:os'
+import { createInterface } from 'node:readline/promises'
+import { parseArgs, type ParseArgsConfig } from 'node:util'
+import { systemClock } from '../clock.ts'
+import { Kubectl } from '../cluster/kubectl.ts'
+import type { World } from '../cluster/world.ts'
+import { shell, type Shell } from '../command.ts'
+import { DeployError, Exit, sentence } from '../errors.ts'
+import type { Environment } from '../settings/file.ts'
+import { loadEnvironment } from '../settings/load.ts'
+import { annotate } from './github.ts'
+import { terminal, type TerminalLog } from './terminal.ts'
+
+type Options = NonNullable<ParseArgsConfig['options']>
+
+type Values = Record<string, string | boolean | undefined>
+
+/** Flags that mean the same in every script. */
+export const common = {
+  config: { type: 'string' },
+  env: { type: 'string' },
+  context: { type: 'string' },
+  json: { type: 'boolean' },
+  verbose: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+} as const satisfies Options
+
+export interface Run {
+  flags: Values
+  log: TerminalLog
+  signal: AbortSignal
+}
+
+/** Runs a script: parses its flags, prints its help, turns what it throws into a sentence and an exit code. */
+export async function main(
+  usage: string,
+  options: Options,
+  body: (run: Run) => Promise<void>,
+): Promise<void> {
+  const log = terminal(
+    {
+      write: (text) => process.stderr.write(text),
+      isTTY: process.stderr.isTTY,
+      columns: process.stderr.columns ?? 80,
+    },
+    wantsColor(),
+  )
+  const stop = new AbortController()
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(name, () => stop.abort(new DeployError(`Interrupted (${name})`, Exit.interrupted)))
+  }
+  try {
+    const flags = parse(usage, options)
+    if (flags.help) process.stdout.write(usage)
+    else await body({ flags, log, signal: stop.signal })
+  } catch (error) {
+    report(log, error, stop.signal)
+  }
+}
+
+function report(log: TerminalLog, error: unknown, signal: AbortSignal): void {
+  const cause: unknown = signal.aborted && !(error instanceof DeployError) ? signal.reason : error
+  if (cause instanceof DeployError) {
+    log.fail(cause.message)
+    annotate('error', '', cause.message)
+    process.exitCode = cause.exitCode
+    return
+  }
+  log.fail(
+    `This is a bug of the scripts: ${cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)}`,
+  )
+  process.exitCode = Exit.failed
+}
+
+function parse(usage: string, options: Options): Values {
+  try {
+    const { values, positionals } = parseArgs({ options, allowPositionals: true, strict: true })
+    const [unexpected] = positionals
+    if (unexpected !== undefined) throw new Error(`Unexpected argument '${unexpected}'`)
+    return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, single(value)]))
+  } catch (error) {
+    const [line = ''] = usage.split('\n')
+    throw new DeployError(`${sentence(error).split('. ')[0]}. ${line}`, Exit.usage)
+  }
+}
+
+const single = (value: unknown): string | boolean | undefined =>
+  typeof value === 'string' || typeof value === 'boolean' ? value : undefined
+
+function wantsColor(): boolean {
+  if (process.env.NO_COLOR) return false
+  return Boolean(process.env.FORCE_COLOR) || process.stderr.isTTY
+}
+
+/** A flag's text. @throws DeployError (2) when it is empty */
+export function text(flags: Values, name: string): string | undefined {
+  const value = flags[name]
+  if (value === undefined || typeof value === 'boolean') return undefined
+  if (value.trim() === '') throw new DeployError(`--${name} is empty`, Exit.usage)
+  return value
+}
+
+/** The environment that `--env` names, in the file that `--config` names. */
+export function environmentOf(flags: Values): Environment {
+  return loadEnvironment(text(flags, 'config') ?? 'deploy.yaml', text(flags, 'env'), process.env)
+}
+
+/** Where reports and evidence go. */
+export const reports = (flags: Values): string => text(flags, 'out') ?? 'reports'
+
+/** Everything a procedure may touch, for real. */
+export function realWorld({ flags, log, signal }: Run): { world: World; shell: Shell } {
+  const environment = environmentOf(flags)
+  const sh = shell((line) => log.command(line))
+  const kubectl = new Kubectl(environment, sh, systemClock, signal)
+  const by = actor(process.env)
+  return {
+    world: { environment, kubectl, clock: systemClock, log, signal, by, reports: reports(flags) },
+    shell: sh,
+  }
+}
+
+/** Who is at work: the person who started the CI run, or who sits at this machine. */
+export function actor(variables: Readonly<Record<string, string | undefined>>): string {
+  const { GITHUB_ACTOR, GITHUB_RUN_ID, USER, LOGNAME } = variables
+  if (GITHUB_ACTOR) return `${GITHUB_ACTOR}@github-run-${GITHUB_RUN_ID}`
+  // In a container and under cron neither may be set, and then Bun's userInfo() knows no name but "unknown".
+  return `${USER || LOGNAME || `uid-${userInfo().uid}`}@${hostname()}`
+}
+
+/** Asks before something is changed; `--yes` answers for it, and must where nobody can be asked. */
+export async function confirm({ flags, signal }: Run, question: string): Promise<boolean> {
+  if (flags.yes) return true
+  if (!process.stdin.isTTY || !process.stderr.isTTY) {
+    throw new DeployError('There is no terminal to ask for confirmation: pass --yes', Exit.usage)
+  }
+  const prompt = createInterface({ input: process.stdin, output: process.stderr })
+  try {
+    return /^y(es)?$/i.test(await prompt.question(`${question} [y/N] `, { signal }))
+  } finally {
+    prompt.close()
+  }
+}
+
+/** Data, for programs: the only thing on standard output. */
+export function data(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value, undefined, 2)}\n`)
+}

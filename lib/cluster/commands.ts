@@ -1,0 +1,144 @@
+/** kubectl's commands as values, named by the field's verbs. Pure. */
+import type { Command } from '../command.ts'
+
+export interface Scope {
+  context: string
+  namespace: string
+}
+
+/** Writes made under this name: what the project owns of an object. */
+export const FIELD_MANAGER = 'deploy-scripts'
+
+/** Owns the selectors of the live and the preview Service, and nothing else (design §4). */
+export const SWITCH_MANAGER = 'deploy-scripts-switch'
+
+export const get = (resources: readonly string[], ...flags: string[]): Command => [
+  'kubectl',
+  'get',
+  resources.join(','),
+  ...flags,
+  '-o',
+  'json',
+]
+
+export const getNamed = (...names: string[]): Command => [
+  'kubectl',
+  'get',
+  ...names,
+  '--ignore-not-found',
+  '-o',
+  'json',
+]
+
+/** For the project's own objects, whose form is known: without the download of the server's schema (150 ms). */
+const UNCHECKED = '--validate=false'
+
+export const create = (): Command => ['kubectl', 'create', UNCHECKED, '-f', '-', '-o', 'json']
+
+export const replace = (): Command => ['kubectl', 'replace', UNCHECKED, '-f', '-', '-o', 'json']
+
+export const patchService = (name: string, operations: readonly JsonPatch[]): Command =>
+  patch('service', name, operations, `--field-manager=${SWITCH_MANAGER}`)
+
+export const patch = (
+  kind: string,
+  name: string,
+  operations: readonly JsonPatch[],
+  ...flags: string[]
+): Command => [
+  'kubectl',
+  'patch',
+  kind,
+  name,
+  '--type=json',
+  '-p',
+  JSON.stringify(operations),
+  '-o',
+  'json',
+  ...flags,
+]
+
+/** From a file, which holds more than an argument can; kubectl reads no patch from a pipe. */
+export const patchFrom = (file: string, kind: string, name: string): Command => [
+  'kubectl',
+  'patch',
+  kind,
+  name,
+  '--type=json',
+  `--patch-file=${file}`,
+  '-o',
+  'json',
+]
+
+export const apply = (...flags: string[]): Command => [
+  'kubectl',
+  'apply',
+  '--server-side',
+  '--force-conflicts',
+  `--field-manager=${FIELD_MANAGER}`,
+  '-f',
+  '-',
+  ...flags,
+]
+
+export const diff = (): Command => [
+  'kubectl',
+  'diff',
+  '--server-side',
+  '--force-conflicts',
+  `--field-manager=${FIELD_MANAGER}`,
+  '-f',
+  '-',
+]
+
+export const remove = (kind: string, names: readonly string[], ...flags: string[]): Command => [
+  'kubectl',
+  'delete',
+  kind,
+  ...names,
+  '--ignore-not-found',
+  ...flags,
+]
+
+export const restart = (deployment: string): Command => [
+  'kubectl',
+  'rollout',
+  'restart',
+  `deployment/${deployment}`,
+]
+
+export const scale = (deployment: string, replicas: number): Command => [
+  'kubectl',
+  'scale',
+  `deployment/${deployment}`,
+  `--replicas=${replicas}`,
+]
+
+export const logs = (pod: string, container: string, ...flags: string[]): Command => [
+  'kubectl',
+  'logs',
+  pod,
+  '-c',
+  container,
+  '--tail=250',
+  ...flags,
+]
+
+export const events = (objectName: string): Command => [
+  'kubectl',
+  'get',
+  'events',
+  `--field-selector=involvedObject.name=${objectName}`,
+  '--sort-by=.lastTimestamp',
+]
+
+export const kustomize = (folder: string): Command => ['kubectl', 'kustomize', folder]
+
+/** An RFC 6902 operation. A `test` that fails makes the server refuse the whole patch. */
+export type JsonPatch =
+  | { op: 'test' | 'add' | 'replace'; path: string; value: unknown }
+  | { op: 'remove'; path: string }
+
+/** One segment of a JSON pointer: annotations' names hold slashes. */
+export const pointer = (...segments: string[]): string =>
+  segments.map((segment) => `/${segment.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')

@@ -1,0 +1,88 @@
+/**
+ * A record while it is written. It is opened before anything is written, with all that will be changed for a
+ * time, so that whoever comes after a kill -9 can put it back (S4).
+ */
+import { gzipSync } from 'node:zlib'
+import { create } from '../cluster/commands.ts'
+import { configMap, type Manifest } from '../cluster/objects.ts'
+import type { World } from '../cluster/world.ts'
+import { sentence } from '../errors.ts'
+import { endStep, type DeploymentRecord, type Outcome } from './record.ts'
+import { configMapOf, store } from './store.ts'
+
+/** A record that is being written. Changes are made to `entry`; `save` sends them on. */
+export interface Journal {
+  entry: DeploymentRecord
+  /** Sends the entry as it is now, without waiting; what changes meanwhile goes with the next sending. */
+  save(): void
+  /** Writes the outcome, and waits until it is stored. Only a success throws when it cannot be stored. */
+  close(outcome: Exclude<Outcome, 'open'>, message?: string): Promise<void>
+}
+
+/** Opens a record with the manifests that the release consists of. */
+export async function openRecord(
+  world: World,
+  entry: DeploymentRecord,
+  manifests: readonly Manifest[],
+): Promise<Journal> {
+  const body = configMapOf(entry)
+  const packed = gzipSync(JSON.stringify(manifests)).toString('base64')
+  const input = JSON.stringify({
+    ...body,
+    ...(manifests.length > 0 && { binaryData: { manifests: packed } }),
+  })
+  await world.kubectl.quietly(create(), configMap, { input })
+  return journal(world, entry)
+}
+
+export function journal(world: World, entry: DeploymentRecord): Journal {
+  const steady = world.kubectl.unstoppable()
+  let sending: Promise<void> | undefined
+  let changed = false
+
+  const send = async (): Promise<void> => {
+    while (changed) {
+      changed = false
+      await store(steady, entry)
+    }
+    sending = undefined
+  }
+  const save = (): void => {
+    changed = true
+    sending ??= send().catch((error: unknown) => {
+      sending = undefined
+      world.log.warn(`The record could not be written: ${sentence(error)}`)
+    })
+  }
+  return {
+    entry,
+    save,
+    close: async (outcome, message) => {
+      await sending
+      endStep(entry, world.clock.now())
+      entry.outcome = outcome
+      entry.finishedAt = new Date(world.clock.now()).toISOString()
+      if (message !== undefined) entry.message = message
+      try {
+        await store(steady, entry)
+      } catch (error) {
+        if (outcome === 'succeeded') throw error
+        // A failure is on its way to the person, and must not be hidden by this one. The record stays open.
+        world.log.warn(`The record could not be closed: ${sentence(error)}`)
+      }
+    },
+  }
+}
+
+/** The same world, in which each step is also entered into the record. */
+export function journalled(world: World, journal: Journal): World {
+  const { clock, log } = world
+  const { entry } = journal
+  const step = (name: string): void => {
+    log.step(name)
+    endStep(entry, clock.now())
+    entry.steps.push({ name, at: new Date(clock.now()).toISOString() })
+    journal.save()
+  }
+  return { ...world, log: { ...log, step } }
+}

@@ -1,0 +1,250 @@
+/**
+ * One writer (S3). The lock is a Lease, renewed in the background; whether a holder has gone is judged by
+ * watching that it does not renew for the Lease's duration on our own clock, as client-go does, so clocks of
+ * different machines need not agree. The holder's token also stands on the live Service, where every switch
+ * tests it: a holder that was paused and comes back is refused by the API server, not by its own judgement.
+ */
+import { key, names } from '../app/color.ts'
+import type { Observed } from '../app/observe.ts'
+import {
+  create,
+  getNamed,
+  patch,
+  patchService,
+  pointer,
+  replace,
+  type JsonPatch,
+} from '../cluster/commands.ts'
+import { lease, service, type Lease, type Service } from '../cluster/objects.ts'
+import { isMissing, KubectlError } from '../cluster/refusal.ts'
+import type { World } from '../cluster/world.ts'
+import { DeployError, Exit, sentence } from '../errors.ts'
+
+export interface Lock {
+  token: string
+  /** @throws DeployError (5) when the lock may no longer be ours; asked before every write */
+  check(): void
+  /** Aborted when the lock is lost. */
+  lost: AbortSignal
+  /** Stops renewing and lets the next one in. Never throws: a lock that cannot be released expires. */
+  release(): Promise<void>
+}
+
+/** Whether an error means that somebody else may be writing by now. */
+export const isLockLoss = (error: unknown): boolean =>
+  error instanceof DeployError && error.exitCode === Exit.locked
+
+/** Milliseconds that no change of the machine's clock can turn back. */
+const monotonic = (): number => performance.now()
+
+/** A holder that has not renewed for this part of the duration no longer trusts its own lock. */
+const TRUST = 0.7
+
+const RENEWALS_PER_DURATION = 3
+
+/**
+ * Takes the lock, waiting out a holder that has stopped renewing.
+ * @throws DeployError (5) naming the holder, as soon as it is seen to be alive
+ */
+export async function acquireLock(world: World, observed: Observed, token: string): Promise<Lock> {
+  await takeLease(world, observed.lease, token)
+  return await hold(world, token)
+}
+
+/** Takes the lock from whoever has it, without waiting: a rollback must not wait for a deployment. */
+export async function seizeLock(world: World, token: string): Promise<Lock> {
+  const { kubectl, environment } = world
+  const seize: JsonPatch[] = [{ op: 'add', path: '/spec', value: leaseSpec(world, token, 0) }]
+  try {
+    await kubectl.quietly(patch('lease', names(environment.app).lease, seize), lease)
+  } catch (error) {
+    if (!isMissing(error)) throw error
+    await write(world, undefined, token)
+  }
+  return await hold(world, token)
+}
+
+/** Keeps a Lease that is ours. */
+async function hold(world: World, token: string): Promise<Lock> {
+  const { kubectl, environment, by } = world
+  const steady = kubectl.unstoppable()
+  const name = names(environment.app).lease
+  const mine: JsonPatch = { op: 'test', path: '/spec/holderIdentity', value: identity(by, token) }
+  const lost = new AbortController()
+  let renewed = monotonic()
+  let pending: Promise<unknown> = Promise.resolve()
+
+  const renew = async (): Promise<void> => {
+    const started = monotonic()
+    try {
+      await steady.quietly(
+        patch('lease', name, [mine, { op: 'replace', path: '/spec/renewTime', value: now() }]),
+        lease,
+      )
+      renewed = started
+    } catch (error) {
+      // Slow, throttled or away: it is tried again for as long as the Lease is ours by its own terms.
+      const refused = error instanceof KubectlError && ['TestFailed', 'NotFound'].includes(error.refusal)
+      if (refused || monotonic() - renewed > environment.lock)
+        lost.abort(await takenOver(world, token).catch(unreachable))
+    }
+  }
+  const timer = setInterval(() => void (pending = renew()), environment.lock / RENEWALS_PER_DURATION)
+
+  return {
+    token,
+    lost: lost.signal,
+    check: () => {
+      lost.signal.throwIfAborted()
+      // After SIGSTOP, or on a machine that slept, the timer has not had its chance yet.
+      if (monotonic() - renewed <= environment.lock * TRUST) return
+      throw new DeployError(
+        `The lock was not renewed for ${environment.lock / 1000} s: nothing more is written`,
+        Exit.locked,
+      )
+    },
+    release: async () => {
+      clearInterval(timer)
+      await pending
+      const free: JsonPatch[] = [mine, { op: 'replace', path: '/spec/holderIdentity', value: '' }]
+      try {
+        await steady.quietly(patch('lease', name, free), lease)
+      } catch (error) {
+        // Somebody else's by now, or out of reach: it expires by itself, and the next one waits for that.
+        if (!(error instanceof KubectlError)) throw error
+      }
+    },
+  }
+}
+
+/**
+ * Writes our token on the live Service. The value that stood there before must have been read before the Lease
+ * was taken; otherwise a holder that slept in between could overwrite its successor's token.
+ */
+export async function fence(world: World, before: Service, lock: Lock): Promise<Service> {
+  const { app } = world.environment
+  const held = before.metadata.annotations[key.lock]
+  const path = pointer('metadata', 'annotations', key.lock)
+  const hasAnnotations = Object.keys(before.metadata.annotations).length > 0
+  const operations: JsonPatch[] = hasAnnotations
+    ? [...(held ? [{ op: 'test', path, value: held } as const] : []), { op: 'add', path, value: lock.token }]
+    : [{ op: 'add', path: '/metadata/annotations', value: { [key.lock]: lock.token } }]
+  lock.check()
+  try {
+    const [fenced] = await world.kubectl.quietly(patchService(names(app).live, operations), service)
+    if (fenced) return fenced
+    throw new DeployError('The live Service could not be marked with the lock')
+  } catch (error) {
+    if (error instanceof KubectlError && error.refusal === 'TestFailed') return await fenceAgain(world, lock)
+    throw error
+  }
+}
+
+/** The token changed since it was read. If the Lease is still ours, the other writer came before us. */
+async function fenceAgain(world: World, lock: Lock): Promise<Service> {
+  const { environment, kubectl, by } = world
+  const [current] = await kubectl.objects(getNamed(`service/${environment.app}`), service)
+  const held = await readLease(world)
+  if (!current || held?.spec.holderIdentity !== identity(by, lock.token))
+    throw await takenOver(world, lock.token)
+  return await fence(world, current, lock)
+}
+
+async function takeLease(world: World, seen: Lease | undefined, token: string): Promise<void> {
+  const { environment, clock, log, signal } = world
+  let watched = seen
+  let since = clock.now()
+  while (watched?.spec.holderIdentity) {
+    const left = since + watched.spec.leaseDurationSeconds * 1000 - clock.now()
+    if (left <= 0) break
+    log.progress(`held by ${holder(watched)}; free in ${Math.ceil(left / 1000)} s unless it is renewed`)
+    await clock.sleep(Math.min(left, 500), signal)
+    const current = await readLease(world)
+    if (!current?.spec.holderIdentity) watched = current
+    else if (current.metadata.resourceVersion !== watched.metadata.resourceVersion)
+      throw lockHeld(world, current)
+  }
+  if (watched?.spec.holderIdentity)
+    log.warn(`The lock of ${holder(watched)} was not renewed: it is taken over`)
+  try {
+    await write(world, watched, token)
+  } catch (error) {
+    const beaten = error instanceof KubectlError && ['AlreadyExists', 'Conflict'].includes(error.refusal)
+    if (!beaten) throw error
+    const winner = await readLease(world)
+    if (winner?.spec.holderIdentity) throw lockHeld(world, winner)
+    since = clock.now()
+    await takeLease({ ...world, environment }, winner, token)
+  }
+}
+
+/** Creates the Lease, or replaces the one that was read: `resourceVersion` lets only one of several do it. */
+async function write(world: World, current: Lease | undefined, token: string): Promise<void> {
+  const { kubectl, environment } = world
+  const wanted = {
+    apiVersion: 'coordination.k8s.io/v1',
+    kind: 'Lease',
+    metadata: {
+      name: names(environment.app).lease,
+      labels: { app: environment.app },
+      ...(current && { resourceVersion: current.metadata.resourceVersion }),
+    },
+    spec: leaseSpec(world, token, (current?.spec.leaseTransitions ?? -1) + 1),
+  }
+  await kubectl.quietly(current ? replace() : create(), lease, { input: JSON.stringify(wanted) })
+}
+
+function leaseSpec({ environment, by }: World, token: string, leaseTransitions: number) {
+  const leaseDurationSeconds = Math.max(1, Math.ceil(environment.lock / 1000))
+  return {
+    holderIdentity: identity(by, token),
+    leaseDurationSeconds,
+    acquireTime: now(),
+    renewTime: now(),
+    leaseTransitions,
+  }
+}
+
+async function readLease({ kubectl, environment }: World): Promise<Lease | undefined> {
+  const [found] = await kubectl
+    .unstoppable()
+    .objects(getNamed(`lease/${names(environment.app).lease}`), lease)
+  return found
+}
+
+/** Nobody can say who has the lock by now. */
+const unreachable = (error: unknown): DeployError =>
+  new DeployError(`The lock could not be renewed, this run stops here: ${sentence(error)}`, Exit.locked)
+
+async function takenOver(world: World, token: string): Promise<DeployError> {
+  const holding = await readLease(world)
+  if (holding?.spec.holderIdentity === identity(world.by, token))
+    return unreachable('the cluster did not take it')
+  const who = holding?.spec.holderIdentity ? `by ${holder(holding)}` : 'and released'
+  return new DeployError(`The lock was taken over ${who}: this run stops here`, Exit.locked)
+}
+
+function lockHeld({ environment }: World, held: Lease): DeployError {
+  const what = `${environment.app} in ${environment.name}`
+  return new DeployError(
+    `${what} is locked by ${holder(held)}. Wait for it, or roll back, which takes the lock over`,
+    Exit.locked,
+  )
+}
+
+/** `alice@laptop since 2026-11-23T08:00:00Z`, as people ask for it. */
+export function holder({ spec }: Lease): string {
+  const [who = 'somebody'] = spec.holderIdentity.split(' ')
+  return `${who} since ${spec.acquireTime.replace(/\.\d+Z$/, 'Z')}`
+}
+
+const identity = (by: string, token: string): string => `${by.replaceAll(' ', '_')} ${token}`
+
+/** Leases have microseconds. */
+const now = (): string => new Date().toISOString().replace('Z', '000Z')
+
+/** The same world, which also stops when the lock is lost. */
+export function lockedBy(world: World, lock: Lock): World {
+  const signal = AbortSignal.any([world.signal, lock.lost])
+  return { ...world, signal, kubectl: world.kubectl.until(signal) }
+}

@@ -1,0 +1,103 @@
+/** What is written down of one attempt to change what is live. */
+import { ulid } from 'ulid'
+import { z } from 'zod'
+import { autoscalerBounds } from '../app/autoscaler.ts'
+import { switchForm } from '../app/color.ts'
+import type { World } from '../cluster/world.ts'
+
+export const outcomes = [
+  'open',
+  'succeeded',
+  'failed',
+  'rolled-back',
+  'interrupted',
+  'needs-person',
+  /** A rolled-back record whose digest somebody released with a reason, and which then succeeded. */
+  'released',
+] as const
+
+export type Outcome = (typeof outcomes)[number]
+
+const step = z.object({ name: z.string(), at: z.string(), ms: z.number().optional() })
+
+const proof = z.object({
+  /** ms from asking for the patch */
+  converged: z.number(),
+  firstNew: z.number().optional(),
+  lastOld: z.number().optional(),
+  lastOldOnNew: z.number().optional(),
+  requests: z.number(),
+  failures: z.number(),
+  failuresBefore: z.number(),
+  onNewConnections: z.number(),
+  onKeptConnections: z.number(),
+})
+
+export type Proof = z.infer<typeof proof>
+
+const check = z.object({
+  gate: z.string(),
+  name: z.string(),
+  verdict: z.enum(['passed', 'failed', 'inconclusive', 'skipped']),
+  ms: z.number(),
+  expected: z.string(),
+  seen: z.string(),
+  evidence: z.array(z.string()).optional(),
+})
+
+export const recordForm = z.object({
+  id: z.string(),
+  kind: z.enum(['deploy', 'rollback', 'switch']),
+  app: z.string(),
+  environment: z.string(),
+  strategy: z.enum(['blue-green', 'rolling']),
+  by: z.string(),
+  reason: z.string().optional(),
+  startedAt: z.string(),
+  finishedAt: z.string().optional(),
+  from: switchForm.shape.from,
+  to: switchForm.shape.to,
+  /** What is changed for the time of the deployment, as it was before. */
+  temporary: z.object({ autoscaler: autoscalerBounds.optional() }),
+  allowedFailedDigest: z.string().optional(),
+  /** What the environment requires and the image lacked, and why it was deployed all the same. */
+  override: z.object({ reason: z.string(), missing: z.array(z.string()) }).optional(),
+  steps: z.array(step),
+  checks: z.array(check),
+  switches: z.array(proof),
+  drift: z.string().optional(),
+  outcome: z.enum(outcomes),
+  message: z.string().optional(),
+})
+
+export type DeploymentRecord = z.infer<typeof recordForm>
+
+/** A record as it begins. */
+export function newEntry(
+  { environment, by, clock }: World,
+  about: Pick<DeploymentRecord, 'id' | 'kind' | 'to'> & Partial<DeploymentRecord>,
+): DeploymentRecord {
+  return {
+    app: environment.app,
+    environment: environment.name,
+    strategy: environment.strategy,
+    by,
+    startedAt: new Date(clock.now()).toISOString(),
+    from: undefined,
+    temporary: {},
+    steps: [],
+    checks: [],
+    switches: [],
+    outcome: 'open',
+    ...about,
+  }
+}
+
+/** How long the last step has taken, once it has ended. */
+export function endStep({ steps }: DeploymentRecord, now: number): void {
+  const last = steps.at(-1)
+  if (last && last.ms === undefined) last.ms = now - Date.parse(last.at)
+}
+
+/** A ULID in lower case, as names of objects must be: sorts by time, unique without coordination. */
+export const newId = (now: number): string => ulid(now).toLowerCase()

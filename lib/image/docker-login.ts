@@ -1,0 +1,67 @@
+/**
+ * A login for as long as a script runs: REGISTRY_USERNAME and REGISTRY_PASSWORD go into a docker configuration
+ * of their own, in a folder that only this user can read and that is removed afterwards.
+ */
+import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { homedir, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { z } from 'zod'
+import type { Shell } from '../command.ts'
+import { DeployError, Exit } from '../errors.ts'
+import { parseJson } from '../json.ts'
+import { login } from './docker.ts'
+
+type Variables = Record<string, string | undefined>
+
+/**
+ * Runs `body` logged in, if the environment holds a login; docker and registry.ts find it by DOCKER_CONFIG.
+ * @throws DeployError 2 when half of it is missing, 1 when the registry refuses it
+ */
+export async function loggedIn<T>(
+  { registry, shell, variables }: { registry: string; shell: Shell; variables: Variables },
+  body: () => Promise<T>,
+): Promise<T> {
+  const { REGISTRY_USERNAME: username, REGISTRY_PASSWORD: password, DOCKER_CONFIG: before } = variables
+  if (!username && !password) return await body()
+  if (!username || !password) {
+    const missing = username ? 'REGISTRY_PASSWORD' : 'REGISTRY_USERNAME'
+    throw new DeployError(`${missing} is not set, which a login needs too`, Exit.usage)
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'docker-login-'))
+  try {
+    adopt(before ?? join(homedir(), '.docker'), folder)
+    variables.DOCKER_CONFIG = folder
+    const { exitCode, stderr } = await shell.write(login(registry, username), { input: password })
+    if (exitCode !== 0) {
+      const why = stderr.trim().split('\n').at(-1)?.replaceAll(password, '***')
+      throw new DeployError(`The registry ${registry} refuses the login of REGISTRY_USERNAME: ${why}`)
+    }
+    return await body()
+  } finally {
+    if (before === undefined) delete variables.DOCKER_CONFIG
+    else variables.DOCKER_CONFIG = before
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** Plugins, builders and contexts stay what they are; a store outside the folder would keep the login. */
+function adopt(from: string, to: string): void {
+  for (const name of entries(from)) {
+    if (name !== 'config.json') symlinkSync(join(from, name), join(to, name))
+    else {
+      const known = z
+        .record(z.string(), z.json())
+        .safeParse(parseJson(readFileSync(join(from, name), 'utf8')))
+      const { credsStore: _, credHelpers: __, ...kept } = known.data ?? {}
+      writeFileSync(join(to, name), JSON.stringify(kept), { mode: 0o600 })
+    }
+  }
+}
+
+function entries(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+  } catch {
+    return [] // there is none yet
+  }
+}

@@ -1,0 +1,14 @@
+/** People's output, as procedures see it. */
+
+/** People's output. A step lasts until the next one begins; its end says how long it took. */
+export interface Log {
+  step(name: string): void
+  /** What the step is waiting for; on a terminal in place, elsewhere a line for each change. */
+  progress(state: string): void
+  info(line: string): void
+  warn(line: string): void
+  /** The text of logs, diffs and events: as it is. */
+  block(title: string, text: string): void
+  /** Ends the last step. */
+  done(): void
+}

@@ -1,0 +1,84 @@
+/** From a request to a plan that is shown, and from there, once it is agreed to, to the record of how it went. */
+import type { Gates } from '../check.ts'
+import { checkAccess, checkContext, needs } from '../cluster/access.ts'
+import type { World } from '../cluster/world.ts'
+import type { Shell } from '../command.ts'
+import type { DeploymentRecord } from '../history/record.ts'
+import { release, unfinished } from '../history/store.ts'
+import { deploy } from './blue-green.ts'
+import { planDeployment, refuseFailedDigest, type Request } from './plan.ts'
+import { overridden, proofLines, prove, type Proof } from './promotion.ts'
+import { leftBehind } from './repair.ts'
+import { planRolling, roll } from './rolling.ts'
+import { changedLines, sharedChanges, showPlan, showRolling } from './show.ts'
+
+export interface Terms {
+  /** `--context`, where it was given. */
+  context: string | undefined
+  /** The whole difference, not only the lines that change. */
+  verbose: boolean
+  /** Why an image is deployed that lacks what the environment requires. */
+  override?: string | undefined
+  /** Asked once the plan is on the screen; false ends the run with nothing touched. */
+  proceed(): Promise<boolean>
+}
+
+const NOTHING_REQUIRED: Proof = { held: [], missing: [] }
+
+/**
+ * @returns undefined when the plan was not agreed to
+ * @throws DeployError (6) once the plan has been shown, when the image lacks what the environment requires
+ */
+export async function run(
+  world: World,
+  shell: Shell,
+  request: Request,
+  gates: Gates,
+  terms: Terms,
+): Promise<DeploymentRecord | undefined> {
+  const { environment, kubectl, log } = world
+  const rolling = environment.strategy === 'rolling'
+  log.step('Check access, render, compare')
+  const context = checkContext(environment, terms.context, kubectl)
+  const access = checkAccess(
+    kubectl,
+    environment.previewUrl ? needs.deploy : [...needs.deploy, needs.forward],
+  )
+  const records = unfinished(environment.app, kubectl)
+  const planned = rolling ? planRolling(world, request) : planDeployment(world, request)
+  // Going back to what was live is never refused.
+  const requires = request.kept ? undefined : environment.requires
+  const proving = requires ? prove(world, shell, requires, request.image) : NOTHING_REQUIRED
+  // All at once; but the first reason that is told is the first in this order, not the first in time.
+  await Promise.allSettled([context, access, records, planned, proving])
+  await context
+  await access
+  const past = await records
+  const plan = await planned
+  const proof = await proving
+  log.done()
+  const failed = refuseFailedDigest(request, past)
+  for (const left of leftBehind(
+    plan.observed,
+    past.filter(({ outcome }) => outcome === 'open'),
+  )) {
+    log.warn(`If its lock is free, ${left} and is finished or undone first`)
+  }
+  for (const line of 'to' in plan ? showPlan(world, plan, gates) : showRolling(world, plan, gates))
+    log.info(line)
+  for (const line of proofLines(proof)) log.info(line)
+  const changes = terms.verbose ? plan.difference : changedLines(plan.difference)
+  if (changes) log.block('changes to what is live', changes)
+  const shared = sharedChanges(plan.difference, plan.rendered.shared)
+  if (shared.length > 0)
+    log.warn(`${shared.join(', ')} is shared: users meet its change before any gate has passed`)
+  const override = overridden(proof, environment.name, terms.override)
+  if (override) log.warn(`${environment.name} requires what this image lacks: overridden, and recorded`)
+
+  if (!(await terms.proceed())) return undefined
+  const agreed = { ...request, override }
+  const record =
+    'to' in plan ? await deploy(world, shell, agreed, plan, gates) : await roll(world, agreed, plan, gates)
+  for (const entry of failed) await release(kubectl, entry)
+  return record
+}

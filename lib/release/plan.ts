@@ -1,0 +1,99 @@
+/** What a blue/green deployment is going to do, from one reading of the cluster. Changes nothing. */
+import { atCapacity } from '../app/autoscaler.ts'
+import { other, type Color, type Release } from '../app/color.ts'
+import { capacity, drift, isUnused, liveColor } from '../app/live.ts'
+import { declaredReplicas, difference, dryRun } from '../app/manifests.ts'
+import { observe, type Observed } from '../app/observe.ts'
+import { render, type Rendered } from '../app/paint.ts'
+import { checkQuota } from '../app/quota.ts'
+import type { Manifest } from '../cluster/objects.ts'
+import type { World } from '../cluster/world.ts'
+import { DeployError, Exit } from '../errors.ts'
+import type { DeploymentRecord } from '../history/record.ts'
+
+export interface Request {
+  id: string
+  /** The image by digest, and what people call it. */
+  image: string
+  version: string
+  reason: string | undefined
+  /** Why a digest that was rolled back automatically may be tried again. */
+  allowFailedDigest?: string | undefined
+  /** What it lacks of what the environment requires, and why it is deployed all the same. */
+  override?: DeploymentRecord['override']
+  /** Scale the new color down again when the deployment fails before the switch. */
+  clean?: boolean
+  /** Manifests that an earlier release's record kept, instead of the overlay's. */
+  kept?: readonly Manifest[]
+  /** Take the lock from whoever has it, as a rollback does. */
+  seize?: boolean
+}
+
+/** What is going to be done, and all that was read to decide it. */
+export interface Plan {
+  release: Release
+  /** The color that users are on; undefined on a first deployment. */
+  from: Color | undefined
+  to: Color
+  /** Pods that the new color gets: what the live one has now, and no fewer than the manifests say. */
+  replicas: number
+  observed: Observed
+  rendered: Rendered
+  /** How what is live would change, as `kubectl diff` tells it. */
+  difference: string
+  drift: string | undefined
+}
+
+/** Reads, renders, and lets the server judge every object; changes nothing. */
+export async function planDeployment(world: World, request: Request): Promise<Plan> {
+  const { environment, kubectl } = world
+  const { app } = environment
+  const observed = await observe(app, kubectl)
+  const from = isUnused(observed) ? undefined : liveColor(app, observed)
+  const to = from ? other(from) : 'blue'
+  const { id: release, version, image, kept } = request
+  const live = from && { color: from, release: observed.colors[from].release ?? { release, version, image } }
+  const painting = {
+    release: { release, version, image },
+    color: to,
+    ...(live && { live }),
+    ...(kept && { kept }),
+  }
+  const rendered = await render(world, painting)
+  const replicas = replicasFor(rendered.painted, observed, from)
+  const painted = atCapacity(rendered.painted, replicas)
+  const deployment = painted.find(({ kind }) => kind === 'Deployment')
+  const [changes] = await Promise.all([
+    difference(world, from ? [...atCapacity(rendered.compared, replicas), ...rendered.shared] : []),
+    dryRun(world, [...painted, ...rendered.shared]),
+    deployment && checkQuota(kubectl, deployment, replicas, observed.colors[to]),
+  ])
+  const plan = { release: painting.release, from, to, replicas, observed, rendered }
+  return { ...plan, difference: changes, drift: drift(app, observed) }
+}
+
+/** The live color's present number, so that the switch does not cost capacity (S1), and the declared one. */
+function replicasFor(
+  painted: readonly Manifest[],
+  { colors: states }: Observed,
+  from: Color | undefined,
+): number {
+  const declared = declaredReplicas(painted)
+  if (!from) return declared
+  return Math.max(declared, capacity(states[from]), states[from].deployment?.spec.replicas ?? 0)
+}
+
+/** @throws DeployError (6) for a digest that was rolled back automatically, unless it is allowed with a reason */
+export function refuseFailedDigest(
+  { image, allowFailedDigest, kept }: Request,
+  past: readonly DeploymentRecord[],
+): DeploymentRecord[] {
+  const failed = past.filter(({ outcome, to }) => outcome === 'rolled-back' && to.image === image)
+  const [newest] = failed
+  if (newest === undefined || allowFailedDigest !== undefined || kept) return failed
+  throw new DeployError(
+    `${image} was rolled back automatically at ${newest.finishedAt} (${newest.message}). ` +
+      'If it is not to blame: --allow-failed-digest "<reason>"',
+    Exit.refused,
+  )
+}

@@ -1,0 +1,69 @@
+/** A plan and a state as people read them. Pure. */
+import { key } from '../app/color.ts'
+import type { ColorState } from '../app/observe.ts'
+import type { Gates } from '../check.ts'
+import { seconds } from '../clock.ts'
+import type { Manifest } from '../cluster/objects.ts'
+import type { World } from '../cluster/world.ts'
+import type { Plan } from './plan.ts'
+import type { RollingPlan } from './rolling.ts'
+
+export function showPlan({ environment }: World, plan: Plan, gates: Gates): string[] {
+  const { from, to, release: next, observed, replicas } = plan
+  const { drain, afterSwitch } = environment
+  const live = from ? stateLine(observed.colors[from]) : 'nothing yet: this is the first release'
+  return [
+    ...(plan.drift ? [`drift    ${plan.drift}`] : []),
+    `live     ${live}`,
+    `deploy   ${to}  ${next.version}  ${shortImage(next.image)}`,
+    `pods     ${replicas}${from ? `, as many as ${from} has or the manifests say` : ''}`,
+    `gates    ${gates.names.join(', ')}`,
+    ...(from ? [`after    drain ${seconds(drain)}, then ${afterSwitch} ${from}`] : []),
+    `undo     bun scripts/rollback-deployment.ts --env ${environment.name}`,
+  ]
+}
+
+export function showRolling(
+  { environment }: World,
+  { from, release: next, observed }: RollingPlan,
+  gates: Gates,
+): string[] {
+  return [
+    `live     ${from ? stateLine(observed.colors.plain) : 'nothing yet: this is the first release'}`,
+    `roll out ${next.version}  ${shortImage(next.image)}`,
+    `gates    ${gates.names.join(', ')}`,
+    `undo     bun scripts/rollback-deployment.ts --env ${environment.name}`,
+  ]
+}
+
+/** `blue  1.4.1  3 of 3 pods ready  chatbot-platform@sha256:edf664ce48a8` */
+export function stateLine({ color, release: running, deployment, ready }: ColorState): string {
+  if (!deployment) return `${color}  empty`
+  const pods = `${ready.length} of ${deployment.spec.replicas} pods ready`
+  if (!running) return `${color}  ${pods}, not made by these scripts`
+  return `${color}  ${running.version}  ${pods}  ${shortImage(running.image)}`
+}
+
+/** Enough of an image to tell it by; the record has all of it. */
+const shortImage = (image: string): string => image.replace(/^.*\//, '').replace(/(@sha256:\w{12})\w+$/, '$1')
+
+/** Which of the objects that both colors share would change, by a `kubectl diff`. Pure. */
+export function sharedChanges(difference: string, shared: readonly Manifest[]): string[] {
+  const changed = changedLines(difference).split('\n')
+  return shared
+    .filter(({ kind, metadata }) =>
+      changed.some((line) => line.includes(`.${kind}.`) && line.endsWith(`.${metadata.name}`)),
+    )
+    .map(({ kind, metadata }) => `${kind} ${metadata.name}`)
+}
+
+/** The lines of a `kubectl diff` that say what changes; server bookkeeping left out. Pure. */
+export function changedLines(difference: string): string {
+  const noise = new RegExp(`^[+-]\\s+(generation|resourceVersion|${key.release}|time|manager|f:.*):`)
+  return difference
+    .split('\n')
+    .filter((line) => line.startsWith('diff ') || (/^[+-](?![+-]{2} )/.test(line) && !noise.test(line)))
+    .map((line) => (line.startsWith('diff ') ? (line.split('/').at(-1) ?? line) : line))
+    .filter((line, i, all) => /^[+-]/.test(line) || /^[+-]/.test(all[i + 1] ?? ''))
+    .join('\n')
+}

@@ -1,0 +1,101 @@
+/** What an environment looks like now, as data and as lines for people. */
+import { colors, other, type Color, type Release } from '../app/color.ts'
+import { capacity, drift, isOverlap, liveColor, obstacles } from '../app/live.ts'
+import type { Observed } from '../app/observe.ts'
+import { DeployError, sentence } from '../errors.ts'
+import { holder } from '../history/lock.ts'
+import type { DeploymentRecord } from '../history/record.ts'
+import type { Environment } from '../settings/file.ts'
+import { leftBehind } from './repair.ts'
+import { stateLine } from './show.ts'
+import { chooseTarget } from './target.ts'
+
+export interface Status {
+  app: string
+  environment: string
+  /** Undefined where the live Service selects no single color; `problem` says what it does. */
+  live: Color | 'plain' | undefined
+  problem?: string
+  workloads: { color: string; release?: Release; ready: number; wanted: number }[]
+  lock?: string
+  drift?: string
+  /** What a rollback would take now. */
+  rollback: string
+  /** Runs that were interrupted and not yet finished or undone. */
+  unfinished: string[]
+  since?: string
+}
+
+/** Pure. */
+export function statusOf(
+  { app, name, strategy }: Environment,
+  observed: Observed,
+  past: readonly DeploymentRecord[],
+): Status {
+  const places = strategy === 'rolling' ? (['plain'] as const) : colors
+  const workloads = places.map((place) => {
+    const { color, release, ready, deployment } = observed.colors[place]
+    return { color, ...(release && { release }), ready: ready.length, wanted: deployment?.spec.replicas ?? 0 }
+  })
+  const open = past.filter(({ outcome }) => outcome === 'open')
+  const found = strategy === 'rolling' ? { live: 'plain' as const } : live(app, observed)
+  const changed = drift(app, observed)
+  return {
+    app,
+    environment: name,
+    ...found,
+    workloads,
+    ...(observed.lease?.spec.holderIdentity && { lock: holder(observed.lease) }),
+    ...(changed && { drift: changed }),
+    ...(observed.switch && { since: observed.switch.at }),
+    rollback:
+      strategy === 'rolling' ? 'rolls out the manifests of the release before' : rollbackTakes(app, observed),
+    unfinished: leftBehind(observed, open),
+  }
+}
+
+function live(app: string, observed: Observed): { live: Color | undefined; problem?: string } {
+  try {
+    const color = liveColor(app, observed)
+    if (!isOverlap(app, observed.service?.spec.selector ?? {})) return { live: color }
+    return { live: color, problem: 'both colors are selected: an overlap switch has not been finished' }
+  } catch (error) {
+    if (!(error instanceof DeployError)) throw error
+    return { live: undefined, problem: error.message }
+  }
+}
+
+function rollbackTakes(app: string, observed: Observed): string {
+  try {
+    const target = chooseTarget(app, observed)
+    if (target.kind === 'search') return 'is not known'
+    const what = `to ${target.release.version} in ${target.to}`
+    if (target.kind === 'warm')
+      return `is one patch, ${what}: ${observed.colors[target.to].ready.length} pods are ready`
+    if (target.kind === 'scale') return `${what} must start pods first: ${target.missing}`
+    return `${what} must start the release again from its record`
+  } catch (error) {
+    if (!(error instanceof DeployError)) throw error
+    return `is not possible: ${sentence(error)}`
+  }
+}
+
+/** As people read it. */
+export function statusLines(status: Status, observed: Observed): string[] {
+  const { live: color } = status
+  const idle = color === 'blue' || color === 'green' ? other(color) : undefined
+  const short = idle && color ? obstacles(observed.colors[idle], capacity(observed.colors[color])) : []
+  return [
+    ...(status.problem ? [`problem   ${status.problem}`] : []),
+    ...(color
+      ? [`live      ${stateLine(observed.colors[color])}${status.since ? `, since ${status.since}` : ''}`]
+      : []),
+    ...(idle
+      ? [`idle      ${stateLine(observed.colors[idle])}${short.length > 0 ? ` (${short.join('; ')})` : ''}`]
+      : []),
+    `lock      ${status.lock ? `held by ${status.lock}` : 'free'}`,
+    `drift     ${status.drift ?? 'none'}`,
+    `rollback  ${status.rollback}`,
+    ...status.unfinished.map((left) => `left      ${left}`),
+  ]
+}

@@ -1,0 +1,46 @@
+/**
+ * Advisories, package names and tools' output are written by strangers. `plain` is applied where they come in,
+ * and each medium's own escape where they go out.
+ */
+
+/**
+ * One line without escape sequences, control characters, invisible and direction-changing ones. `##[`, which
+ * GitHub's runner takes for a command wherever it stands in a line, is broken up.
+ */
+
+/**
+ * Advisories, package names and tools' output are written by strangers. `plain` is applied where they come in,
+ * and each medium's own escape where they go out.
+ */
+
+/**
+ * One line without escape sequences, control characters, invisible and direction-changing ones. `##[`, which
+ * GitHub's runner takes for a command wherever it stands in a line, is broken up.
+ */
+export function plain(text: string, longest = 500): string {
+  const line = Bun.stripANSI(text)
+    .replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\s]+/gu, ' ')
+    .replaceAll('##[', '## [')
+    .trim()
+  return line.length <= longest ? line : `${line.slice(0, longest - 1).toWellFormed()}…`
+}
+
+/**
+ * A code span: nothing in it is markup, a mention or a link. What would end the span, or the cell of a table
+ * that it stands in, is replaced, since tables and spans disagree about how it is escaped.
+ */
+export function code(text: string): string {
+  const line = plain(text).replaceAll('`', "'").replaceAll('|', '¦')
+  return line === '' ? '–' : `\`${line}\``
+}
+
+/** Takes out the values of variables that are named like secrets, and passwords in addresses (S7). */
+export function redactor(variables: Record<string, string | undefined>): (text: string) => string {
+  const secrets = Object.entries(variables).flatMap(([name, value]) =>
+    value && value.length >= 6 && /(TOKEN|KEY|PASSWORD|PASSWD|SECRET|CREDENTIALS?|AUTH)$/i.test(name)
+      ? [value]
+      : [],
+  )
+  return (text) =>
+    secrets.reduce((rest, secret) => rest.replaceAll(secret, '***'), text).replace(/\/\/[^/\s@]+@/g, '//***@')
+}

@@ -1,0 +1,80 @@
+/** Whether the cluster has followed: the pods behind a Service. */
+import { names, type Color } from '../app/color.ts'
+import { observe, uids, type Observed } from '../app/observe.ts'
+import { waitUntil } from '../clock.ts'
+import { get, patchService } from '../cluster/commands.ts'
+import type { Kubectl } from '../cluster/kubectl.ts'
+import { endpointSlice, service, type EndpointSlice } from '../cluster/objects.ts'
+import type { World } from '../cluster/world.ts'
+import { SELECTOR } from './patch.ts'
+import { reached } from './reach.ts'
+
+/** Points the preview Service at a color and waits until it leads there. */
+export async function pointPreview(
+  world: World,
+  observed: Observed,
+  color: Color,
+  atLeast: number,
+): Promise<void> {
+  const { app } = world.environment
+  const selector = { app, color }
+  const name = names(app).preview
+  if (!Bun.deepEquals(observed.preview?.spec.selector, selector)) {
+    await world.kubectl.change(patchService(name, [{ op: 'add', path: SELECTOR, value: selector }]), service)
+  }
+  await converge(world, name, color, atLeast, uids(observed.colors[color]))
+  const { previewUrl } = world.environment
+  const opening = !observed.preview?.spec.selector.color
+  if (previewUrl) await reached(world, previewUrl, color, { opening })
+}
+
+/** Waits until a Service leads to a color's own pods, all of them ready, and to nothing else. */
+export async function converge(
+  world: World,
+  name: string,
+  color: Color,
+  atLeast: number,
+  known: readonly string[] = [],
+): Promise<void> {
+  const { environment, kubectl, clock, signal, log } = world
+  let own = new Set(known)
+  const look = async (): Promise<{ done: true } | string> => {
+    const slices = await endpointSlices(kubectl, name)
+    const behind = readyEndpoints(slices)
+    if (behind.some((uid) => !own.has(uid))) {
+      const { colors } = await observe(environment.app, kubectl)
+      own = new Set(uids(colors[color]))
+    }
+    const foreign = behind.filter((uid) => !own.has(uid)).length
+    if (foreign > 0) return `${foreign} endpoints of Service ${name} are not ${color}'s yet`
+    return behind.length >= atLeast
+      ? { done: true }
+      : `${behind.length} of ${atLeast} endpoints of Service ${name}`
+  }
+  const within = environment.timeouts.endpoints
+  const progress = (state: string) => log.progress(state)
+  await waitUntil(look, {
+    clock,
+    signal,
+    within,
+    every: 100,
+    progress,
+    what: `Service ${name} did not lead to ${color}`,
+  })
+}
+
+async function endpointSlices(kubectl: Kubectl, name: string): Promise<EndpointSlice[]> {
+  return await kubectl.objects(
+    get(['endpointslices'], `--selector=kubernetes.io/service-name=${name}`),
+    endpointSlice,
+  )
+}
+
+/** The pods that a Service sends traffic to. An endpoint that does not say is ready, as the API defines it. */
+export function readyEndpoints(slices: readonly EndpointSlice[]): string[] {
+  return slices.flatMap(({ endpoints }) =>
+    endpoints
+      .filter(({ conditions }) => conditions.ready !== false)
+      .map(({ targetRef }) => targetRef?.uid ?? 'unknown'),
+  )
+}
