@@ -54,7 +54,7 @@ const options = {
 if (import.meta.main) {
   await main(usage, options, async (script) => {
     const { flags, log } = script
-    const { world, shell } = realWorld(script)
+    const world = realWorld(script)
     const { environment } = world
     const { named, version } = wanted(flags, environment.image)
     const override = text(flags, 'override')
@@ -66,7 +66,7 @@ if (import.meta.main) {
         `${environment.app} → ${environment.name} (${environment.namespace}, ${environment.context})`,
       ),
     )
-    const image = await resolveDigest(named, shell)
+    const image = await resolveDigest(named, world.shell)
     const request = {
       id: newId(Date.now()),
       image,
@@ -75,7 +75,7 @@ if (import.meta.main) {
       reason,
       allowFailedDigest,
     }
-    const record = await run(world, shell, request, gatesOf(environment, choiceOf(flags)), {
+    const record = await run(world, request, gatesOf(environment, choiceOf(flags)), {
       context: text(flags, 'context'),
       verbose: flags.verbose === true,
       override,

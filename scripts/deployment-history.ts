@@ -22,7 +22,7 @@ const options = { ...common, limit: { type: 'string' }, id: { type: 'string' } }
 if (import.meta.main) {
   await main(usage, options, async (script) => {
     const { flags, log } = script
-    const { environment, kubectl } = realWorld(script).world
+    const { environment, kubectl } = realWorld(script)
     const id = text(flags, 'id')
     if (id) {
       const found = await readRecord(environment.app, kubectl, id)

@@ -30,7 +30,7 @@ const options = { ...common, out: { type: 'string' }, repair: { type: 'boolean' 
 if (import.meta.main) {
   await main(usage, options, async (script) => {
     const { flags, log } = script
-    const { world } = realWorld(script)
+    const world = realWorld(script)
     const { environment, kubectl } = world
     if (flags.repair) {
       await checkContext(environment, text(flags, 'context'), kubectl)

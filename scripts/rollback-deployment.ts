@@ -8,7 +8,6 @@ import { checkContext } from '../lib/cluster/access.ts'
 import { common, confirm, data, main, realWorld, text, type Run } from '../lib/cli/cli.ts'
 import { drift } from '../lib/app/live.ts'
 import { observe } from '../lib/app/observe.ts'
-import type { Shell } from '../lib/command.ts'
 import { DeployError } from '../lib/errors.ts'
 import { run } from '../lib/release/deployment.ts'
 import { stateLine } from '../lib/release/show.ts'
@@ -48,12 +47,10 @@ const options = {
 if (import.meta.main) {
   await main(usage, options, async (script) => {
     const { flags, log } = script
-    const { world, shell } = realWorld(script)
+    const world = realWorld(script)
     const { environment } = world
     const record =
-      environment.strategy === 'rolling'
-        ? await redeploy(script, world, shell)
-        : await back(script, world, shell)
+      environment.strategy === 'rolling' ? await redeploy(script, world) : await back(script, world)
     if (!record) return log.print('Nothing was changed.')
     const took = Date.parse(record.finishedAt ?? record.startedAt) - Date.parse(record.startedAt)
     log.print(
@@ -66,7 +63,7 @@ if (import.meta.main) {
 }
 
 /** Blue/green: to the other color, if it holds what is wanted. */
-async function back(script: Run, world: World, shell: Shell): Promise<DeploymentRecord | undefined> {
+async function back(script: Run, world: World): Promise<DeploymentRecord | undefined> {
   const { flags, log } = script
   const { environment, kubectl } = world
   const context = checkContext(environment, text(flags, 'context'), kubectl)
@@ -75,8 +72,7 @@ async function back(script: Run, world: World, shell: Shell): Promise<Deployment
   await context
   const observed = await reading
   const target = chooseTarget(environment.app, observed, text(flags, 'to-version'))
-  if (target.kind === 'search' || target.kind === 'redeploy')
-    return await redeploy(script, world, shell, target)
+  if (target.kind === 'search' || target.kind === 'redeploy') return await redeploy(script, world, target)
   const found = drift(environment.app, observed)
   if (found) log.warn(found)
   log.info(`live     ${stateLine(observed.colors[target.from])}`)
@@ -97,7 +93,6 @@ async function back(script: Run, world: World, shell: Shell): Promise<Deployment
 async function redeploy(
   script: Run,
   world: World,
-  shell: Shell,
   wanted?: { version: string } | { release: { release: string } },
 ): Promise<DeploymentRecord | undefined> {
   const { flags, log } = script
@@ -108,7 +103,7 @@ async function redeploy(
   const { version, image } = kept.entry.to
   log.info(`${version} must be started again from its record ${kept.entry.id}`)
   const request = { id: newId(Date.now()), version, image, kept: kept.manifests, seize: true, reason }
-  return await run(world, shell, request, gatesOf(world.environment), {
+  return await run(world, request, gatesOf(world.environment), {
     context: text(flags, 'context'),
     verbose: flags.verbose === true,
     proceed: async () => flags['dry-run'] !== true && (await confirm(script, 'Roll back?')),

@@ -37,7 +37,7 @@ const options = {
 if (import.meta.main) {
   await main(usage, options, async (script) => {
     const { flags, log } = script
-    const { world } = realWorld(script)
+    const world = realWorld(script)
     const { environment, kubectl } = world
     const to = colors.find((color) => color === text(flags, 'to'))
     if (!to) throw new DeployError('--to is blue or green', Exit.usage)

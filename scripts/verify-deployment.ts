@@ -75,7 +75,7 @@ if (import.meta.main) {
     }
 
     async function ofColor(): Promise<void> {
-      const { world, shell } = realWorld(script)
+      const world = realWorld(script)
       const { environment, kubectl } = world
       const which = text(flags, 'color') ?? 'live'
       if (environment.strategy === 'rolling') return await check({ url: environment.url })
@@ -88,7 +88,7 @@ if (import.meta.main) {
       if (observed.preview?.spec.selector.color !== color) {
         throw new DeployError(`The preview does not lead to ${color}: it is pointed there by a deployment`)
       }
-      await withPreview(world, shell, (preview) => check({ ...preview, live: environment.url, color }))
+      await withPreview(world, (preview) => check({ ...preview, live: environment.url, color }))
     }
   })
 }

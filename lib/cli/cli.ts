@@ -8,7 +8,7 @@ import { parseArgs, type ParseArgsConfig } from 'node:util'
 import { systemClock } from '../clock.ts'
 import { Kubectl } from '../cluster/kubectl.ts'
 import type { World } from '../cluster/world.ts'
-import { shell, type Shell } from '../command.ts'
+import { shell } from '../command.ts'
 import { DeployError, Exit, sentence } from '../errors.ts'
 import type { Environment } from '../settings/file.ts'
 import { loadEnvironment } from '../settings/load.ts'
@@ -113,14 +113,18 @@ export function environmentOf(flags: Values): Environment {
 export const reports = (flags: Values): string => text(flags, 'out') ?? 'reports'
 
 /** Everything a procedure may touch, for real. */
-export function realWorld({ flags, log, signal }: Run): { world: World; shell: Shell } {
+export function realWorld({ flags, log, signal }: Run): World {
   const environment = environmentOf(flags)
   const sh = shell((line) => log.command(line))
-  const kubectl = new Kubectl(environment, sh, systemClock, signal)
-  const by = actor(process.env)
   return {
-    world: { environment, kubectl, clock: systemClock, log, signal, by, reports: reports(flags) },
+    environment,
+    kubectl: new Kubectl(environment, sh, systemClock, signal),
     shell: sh,
+    clock: systemClock,
+    log,
+    signal,
+    by: actor(process.env),
+    reports: reports(flags),
   }
 }
 

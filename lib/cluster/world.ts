@@ -1,4 +1,5 @@
 /** What a procedure is handed. */
+import type { Shell } from '../command.ts'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
 import type { Environment } from '../settings/file.ts'
@@ -8,6 +9,8 @@ import type { Kubectl } from './kubectl.ts'
 export interface World {
   environment: Environment
   kubectl: Kubectl
+  /** For programs beside kubectl, and what serves until it is stopped. */
+  shell: Shell
   clock: Clock
   log: Log
   /** Aborted by SIGINT and SIGTERM, and when the lock is lost; its reason says which. */

@@ -12,7 +12,6 @@ import { retire, waitReady } from '../app/rollout.ts'
 import type { Gates } from '../check.ts'
 import { scale } from '../cluster/commands.ts'
 import type { World } from '../cluster/world.ts'
-import type { Shell } from '../command.ts'
 import { DeployError, Exit, sentence } from '../errors.ts'
 import { journalled, openRecord, type Journal } from '../history/journal.ts'
 import { fence, isLockLoss, type Lock } from '../history/lock.ts'
@@ -34,7 +33,6 @@ import { underLock } from './under-lock.ts'
  */
 export async function deploy(
   outer: World,
-  shell: Shell,
   request: Request,
   plan: Plan,
   gates: Gates,
@@ -48,7 +46,7 @@ export async function deploy(
       if (repaired) refuseFailedDigest(request, await unfinished(world.environment.app, world.kubectl))
       const holds = repaired ? await planDeployment(world, request) : stillHolding(world, plan, observed)
       const journal = await openRecord(world, newRecord(world, request, holds), holds.rendered.kept)
-      return await carryOut(journalled(world, journal), shell, lock, journal, request, holds, gates)
+      return await carryOut(journalled(world, journal), lock, journal, request, holds, gates)
     },
   )
 }
@@ -79,7 +77,6 @@ function newRecord(world: World, request: Request, plan: Plan): DeploymentRecord
 
 async function carryOut(
   world: World,
-  shell: Shell,
   lock: Lock,
   journal: Journal,
   request: Request,
@@ -102,7 +99,7 @@ async function carryOut(
     lock.check()
     await pointPreview(world, observed, to, plan.replicas)
     const live = from && { live: world.environment.url }
-    await withPreview(world, shell, (preview) =>
+    await withPreview(world, (preview) =>
       pass(world, journal, gates, 'preview', { ...preview, ...live, color: to }),
     )
 

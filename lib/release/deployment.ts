@@ -2,7 +2,6 @@
 import type { Gates } from '../check.ts'
 import { checkAccess, checkContext, needs } from '../cluster/access.ts'
 import type { World } from '../cluster/world.ts'
-import type { Shell } from '../command.ts'
 import type { DeploymentRecord } from '../history/record.ts'
 import { release, unfinished } from '../history/store.ts'
 import { deploy } from './blue-green.ts'
@@ -31,7 +30,6 @@ const NOTHING_REQUIRED: Proof = { held: [], missing: [] }
  */
 export async function run(
   world: World,
-  shell: Shell,
   request: Request,
   gates: Gates,
   terms: Terms,
@@ -48,7 +46,7 @@ export async function run(
   const planned = rolling ? planRolling(world, request) : planDeployment(world, request)
   // Going back to what was live is never refused.
   const requires = request.kept ? undefined : environment.requires
-  const proving = requires ? prove(world, shell, requires, request.image) : NOTHING_REQUIRED
+  const proving = requires ? prove(world, requires, request.image) : NOTHING_REQUIRED
   // All at once; but the first reason that is told is the first in this order, not the first in time.
   await Promise.allSettled([context, access, records, planned, proving])
   await context
@@ -78,7 +76,7 @@ export async function run(
   if (!(await terms.proceed())) return undefined
   const agreed = { ...request, override }
   const record =
-    'to' in plan ? await deploy(world, shell, agreed, plan, gates) : await roll(world, agreed, plan, gates)
+    'to' in plan ? await deploy(world, agreed, plan, gates) : await roll(world, agreed, plan, gates)
   for (const entry of failed) await release(kubectl, entry)
   return record
 }

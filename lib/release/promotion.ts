@@ -6,7 +6,6 @@
  */
 import { Kubectl } from '../cluster/kubectl.ts'
 import type { World } from '../cluster/world.ts'
-import type { Shell } from '../command.ts'
 import { DeployError, Exit, sentence } from '../errors.ts'
 import type { DeploymentRecord } from '../history/record.ts'
 import { history } from '../history/store.ts'
@@ -31,8 +30,7 @@ type Found = { held: string } | { missing: string }
 
 /** Reads what there is, and judges it. @throws only what the signal was aborted with */
 export async function prove(
-  { environment: { app }, clock, signal }: World,
-  shell: Shell,
+  { environment: { app }, clock, signal, shell }: World,
   requires: Requires,
   image: string,
 ): Promise<Proof> {

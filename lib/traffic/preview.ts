@@ -1,12 +1,10 @@
 /** How the idle color is reached: by the preview's own URL, or through the cluster's API. */
 import { names } from '../app/color.ts'
 import type { World } from '../cluster/world.ts'
-import type { Shell } from '../command.ts'
 
 /** Calls `use` with the preview's URL. Through a port-forward, figures of speed say little: it is told so. */
 export async function withPreview<T>(
   world: World,
-  shell: Shell,
   use: (preview: { url: string; forwarded: boolean }) => Promise<T>,
 ): Promise<T> {
   const { environment, log } = world
@@ -14,7 +12,7 @@ export async function withPreview<T>(
   const { context, namespace, app } = environment
   const service = `service/${names(app).preview}`
   // Port 80 is the Service's; 0 lets kubectl choose a free one here.
-  const forward = shell.start([
+  const forward = world.shell.start([
     'kubectl',
     `--context=${context}`,
     `--namespace=${namespace}`,

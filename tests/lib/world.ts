@@ -120,7 +120,16 @@ export function rehearse(settings: Partial<Environment> = {}): Rehearsal {
   for (const moment of [before, after]) clock.during.set(moment, () => app.watched())
   const kubectl = new Kubectl(environment, cluster, clock, signal)
   return {
-    world: { environment, kubectl, clock, log, signal, by: 'alice@laptop', reports: 'nowhere' },
+    world: {
+      environment,
+      kubectl,
+      shell: cluster,
+      clock,
+      log,
+      signal,
+      by: 'alice@laptop',
+      reports: 'nowhere',
+    },
     cluster,
     clock,
     log,

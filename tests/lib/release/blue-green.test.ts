@@ -32,7 +32,7 @@ async function planned({ observed }: Rehearsal, color: Color | 'nobody' = 'blue'
 }
 
 const go = async (rehearsal: Rehearsal, plan: Plan, says: Record<string, Says> = {}, more = {}) =>
-  await deploy(rehearsal.world, rehearsal.cluster, { ...request, ...more }, plan, gates(says))
+  await deploy(rehearsal.world, { ...request, ...more }, plan, gates(says))
 
 const FENCE = ['create Lease chat-deploy', `patch service ${APP}`]
 const SERVICES = `apply Service/${APP} Service/${APP}-preview`

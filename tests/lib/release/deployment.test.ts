@@ -24,8 +24,8 @@ function ready(settings = {}): Rehearsal {
   return rehearsal
 }
 
-const go = ({ world, cluster }: Rehearsal, agreed: boolean, more: Partial<Request> = {}) =>
-  run(world, cluster, { ...request, ...more }, gates(), {
+const go = ({ world }: Rehearsal, agreed: boolean, more: Partial<Request> = {}) =>
+  run(world, { ...request, ...more }, gates(), {
     context: undefined,
     verbose: false,
     proceed: () => Promise.resolve(agreed),
@@ -145,9 +145,9 @@ describe('what the environment requires', () => {
     rehearsal.cluster.put(deployment('plain', made('1.0.0')))
     return rehearsal
   }
-  const attempt = ({ world, cluster }: Rehearsal, override?: string, more: Partial<Request> = {}) => {
+  const attempt = ({ world }: Rehearsal, override?: string, more: Partial<Request> = {}) => {
     let agreed = 0
-    const ended = run(world, cluster, { ...request, image, ...more }, gates(), {
+    const ended = run(world, { ...request, image, ...more }, gates(), {
       context: undefined,
       verbose: false,
       override,

@@ -247,7 +247,7 @@ describe('prove', () => {
       write: () => Promise.reject(new Error('nothing is written')),
       start: () => cluster.start(),
     }
-    const proof = await prove(outer, shell, all, image)
+    const proof = await prove({ ...outer, shell }, all, image)
     registry.stop()
     expect(proof.missing).toEqual([])
     expect(asked).toEqual([
@@ -259,7 +259,7 @@ describe('prove', () => {
     const { registry, image, cluster, world: outer } = await staged()
     registry.stop()
     cluster.intercept = () => refused('Error from server (Forbidden): \u001B[31mno\nnever')
-    const proof = await prove(outer, cluster, all, image)
+    const proof = await prove({ ...outer, shell: cluster }, all, image)
     expect(proof.held).toEqual([])
     expect(proof.missing).toEqual([
       expect.stringMatching(
@@ -271,7 +271,7 @@ describe('prove', () => {
 
   test.each(hostile)('%j beside the image proves nothing, and is not repeated', async (label) => {
     const { registry, image, cluster, world: outer } = await staged(label)
-    const { missing: said } = await prove(outer, cluster, all, image)
+    const { missing: said } = await prove({ ...outer, shell: cluster }, all, image)
     registry.stop()
     expect(said).toEqual([
       'whether lint, test, security-scan and build passed: what the registry keeps beside it is no release file',
@@ -281,7 +281,7 @@ describe('prove', () => {
   test('an interrupt is an interrupt, and not a missing proof', async () => {
     const { registry, image, cluster, world: outer, interrupt } = await staged()
     interrupt()
-    expect(await failure(prove(outer, cluster, all, image))).toMatchObject({ code: 130 })
+    expect(await failure(prove({ ...outer, shell: cluster }, all, image))).toMatchObject({ code: 130 })
     registry.stop()
   })
 })

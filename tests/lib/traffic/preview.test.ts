@@ -32,7 +32,7 @@ describe('the preview', () => {
   test('has an address of its own', async () => {
     await using rehearsal = rehearse({ previewUrl: 'https://preview.example.com' })
     const shell = forwarding(undefined)
-    expect(await withPreview(rehearsal.world, shell, (preview) => Promise.resolve(preview))).toEqual({
+    expect(await withPreview({ ...rehearsal.world, shell }, (preview) => Promise.resolve(preview))).toEqual({
       url: 'https://preview.example.com',
       forwarded: false,
     })
@@ -43,7 +43,7 @@ describe('the preview', () => {
     await using rehearsal = rehearse({ previewUrl: undefined })
     const shell = forwarding('Forwarding from 127.0.0.1:40123 -> 3000')
     expect(
-      await withPreview(rehearsal.world, shell, (preview) =>
+      await withPreview({ ...rehearsal.world, shell }, (preview) =>
         Promise.resolve({ ...preview, stopped: shell.stopped }),
       ),
     ).toEqual({ url: 'http://127.0.0.1:40123', forwarded: true, stopped: 0 })
@@ -59,9 +59,9 @@ describe('the preview', () => {
   ])('the forward ends when %s', async (_, line, message) => {
     await using rehearsal = rehearse({ previewUrl: undefined })
     const shell = forwarding(line)
-    expect(withPreview(rehearsal.world, shell, () => Promise.reject(new Error('used')))).rejects.toThrow(
-      message,
-    )
+    expect(
+      withPreview({ ...rehearsal.world, shell }, () => Promise.reject(new Error('used'))),
+    ).rejects.toThrow(message)
     await Bun.sleep(0)
     expect(shell.stopped).toBe(1)
   })
