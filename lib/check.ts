@@ -44,6 +44,15 @@ export type Gate = (
   progress?: (state: string) => void,
 ) => Promise<CheckResult[]>
 
+/** What a record keeps of a check, so that a release is judged by it again when somebody goes back to it. */
+export interface KeptCheck {
+  name: string
+  /** Of all but the values that it sends, by which it is found among today's checks. */
+  fingerprint: string
+  /** All of it as JSON, where it sends nothing that may be a secret (S7). */
+  definition?: string | undefined
+}
+
 /** What a procedure is handed. */
 export interface Gates {
   /** The kinds of checks, as a plan names them. */
@@ -52,8 +61,10 @@ export interface Gates {
   preview: Gate
   /** The part of it that fits users' traffic. */
   live: Gate
-  /** What says that a release which users were on before works again. */
-  back: Gate
+  /** The smoke checks, for the record of a release that goes live by them. */
+  kept: readonly KeptCheck[]
+  /** What says that a release which users were on before works again: the checks that it went live with, where they are known. */
+  back: (kept?: readonly KeptCheck[]) => Gate
 }
 
 /** Results that keep traffic from moving. No results at all are inconclusive, not a pass. */

@@ -1,28 +1,31 @@
 #!/usr/bin/env bun
 /**
  * Brings back what was live before: one read, one patch, when it is still warm in the other color.
- * Changes: the live Service's selector; where pods are missing or the release is no longer there, the idle
- * color. Takes the lock from a running deployment. Undo: the same command with --to-version.
+ * Changes: the live Service's selector; the color that was left, which is emptied so that nobody stays behind;
+ * where pods are missing or the release is no longer there, the idle color. Takes the lock from a running
+ * deployment. Undo: the same command with --to-version.
  */
-import { checkContext } from '../lib/cluster/access.ts'
-import { common, confirm, data, main, realWorld, text, type Run } from '../lib/cli/cli.ts'
 import { drift } from '../lib/app/live.ts'
 import { observe } from '../lib/app/observe.ts'
-import { DeployError } from '../lib/errors.ts'
-import { run } from '../lib/release/deployment.ts'
-import { stateLine } from '../lib/release/show.ts'
-import { newId, type DeploymentRecord } from '../lib/history/record.ts'
-import { chooseTarget } from '../lib/release/target.ts'
-import { findKept, previousRolling } from '../lib/history/kept.ts'
-import { rollBack } from '../lib/release/rollback.ts'
+import { common, confirm, data, main, realWorld, text, type Run } from '../lib/cli/cli.ts'
+import { checkContext } from '../lib/cluster/access.ts'
 import type { World } from '../lib/cluster/world.ts'
-import { gatesOf } from '../verify/gates.ts'
+import { DeployError } from '../lib/errors.ts'
+import { findKept, previousRolling } from '../lib/history/kept.ts'
+import { newId, type DeploymentRecord } from '../lib/history/record.ts'
+import { run } from '../lib/release/deployment.ts'
+import { rollBack } from '../lib/release/rollback.ts'
+import { broughtBack, stateLine } from '../lib/release/show.ts'
+import { chooseTarget } from '../lib/release/target.ts'
+import { choiceOf, gatesOf } from '../verify/gates.ts'
 
 const usage = `Usage: bun scripts/rollback-deployment.ts --env NAME [flags]
 
   --env NAME          environment in deploy.yaml
   --to-version TAG    any version whose record is kept; default: the one before
+  --now               whatever is ready there, this instant
   --reason TEXT       why; goes into the history
+  --skip KINDS        leave out kinds of checks (needs --reason; is recorded)
   --dry-run           say what would be done and stop
   --yes               do not ask (needed where there is no terminal)
   --context NAME      the kube context; it must be the environment's
@@ -32,14 +35,17 @@ const usage = `Usage: bun scripts/rollback-deployment.ts --env NAME [flags]
   --verbose           the whole difference, where the release must be started
 
 Exit: 0 done, 1 failed (traffic did not move), 2 usage or configuration,
-4 traffic moved but is not proven, or needs a person, 6 refused, 70 timed out
+4 traffic moved but is not proven, or needs a person, 5 somebody else took
+over, 6 refused, 70 timed out, 130 interrupted (traffic did not move)
 `
 
 const options = {
   ...common,
   out: { type: 'string' },
   'to-version': { type: 'string' },
+  now: { type: 'boolean' },
   reason: { type: 'string' },
+  skip: { type: 'string' },
   'dry-run': { type: 'boolean' },
   yes: { type: 'boolean' },
 } as const
@@ -48,16 +54,10 @@ if (import.meta.main) {
   await main(usage, options, async (script) => {
     const { flags, log } = script
     const world = realWorld(script)
-    const { environment } = world
-    const record =
-      environment.strategy === 'rolling' ? await redeploy(script, world) : await back(script, world)
+    const rolling = world.environment.strategy === 'rolling'
+    const record = rolling ? await redeploy(script, world) : await back(script, world)
     if (!record) return log.print('Nothing was changed.')
-    const took = Date.parse(record.finishedAt ?? record.startedAt) - Date.parse(record.startedAt)
-    log.print(
-      log.style.green(
-        `${record.to.version} is live in ${environment.name} (${record.to.color}) after ${took} ms. Record ${record.id}`,
-      ),
-    )
+    log.print(log.style.green(broughtBack(record)))
     if (flags.json) data(record)
   })
 }
@@ -66,12 +66,13 @@ if (import.meta.main) {
 async function back(script: Run, world: World): Promise<DeploymentRecord | undefined> {
   const { flags, log } = script
   const { environment, kubectl } = world
+  const wish = { version: text(flags, 'to-version'), now: flags.now === true }
   const context = checkContext(environment, text(flags, 'context'), kubectl)
   const reading = observe(environment.app, kubectl)
   await Promise.allSettled([context, reading])
   await context
   const observed = await reading
-  const target = chooseTarget(environment.app, observed, text(flags, 'to-version'))
+  const target = chooseTarget(environment, observed, wish)
   if (target.kind === 'search' || target.kind === 'redeploy') return await redeploy(script, world, target)
   const found = drift(environment.app, observed)
   if (found) log.warn(found)
@@ -81,29 +82,29 @@ async function back(script: Run, world: World): Promise<DeploymentRecord | undef
   if (flags['dry-run'] || !(await confirm(script, 'Roll back?'))) return undefined
   // Nobody knows how long the question stood there.
   const fresh = flags.yes ? observed : await observe(environment.app, kubectl)
-  const chosen = flags.yes ? target : chooseTarget(environment.app, fresh, text(flags, 'to-version'))
+  const chosen = flags.yes ? target : chooseTarget(environment, fresh, wish)
   if (chosen.kind !== target.kind || chosen.to !== target.to) {
     throw new DeployError('What is live or idle has changed meanwhile: look, and run it again')
   }
   const request = { id: newId(Date.now()), reason: text(flags, 'reason') }
-  return await rollBack(world, request, fresh, chosen, gatesOf(environment))
+  return await rollBack(world, request, fresh, chosen, gatesOf(environment, choiceOf(flags)))
 }
 
-/** The release is painted again from the manifests that its record kept, and takes the way of a deployment. */
+/** The release is painted again from the manifests that its record kept, and started. */
 async function redeploy(
   script: Run,
   world: World,
   wanted?: { version: string } | { release: { release: string } },
 ): Promise<DeploymentRecord | undefined> {
   const { flags, log } = script
-  const kept = wanted
+  const { entry, manifests } = wanted
     ? await findKept(world, wanted)
     : await previousRolling(world, text(flags, 'to-version'))
+  const { version, image } = entry.to
+  log.info(`${version} must be started again from its record ${entry.id}`)
   const reason = text(flags, 'reason')
-  const { version, image } = kept.entry.to
-  log.info(`${version} must be started again from its record ${kept.entry.id}`)
-  const request = { id: newId(Date.now()), version, image, kept: kept.manifests, seize: true, reason }
-  return await run(world, request, gatesOf(world.environment), {
+  const request = { id: newId(Date.now()), version, image, kept: manifests, smoke: entry.smoke, reason }
+  return await run(world, request, gatesOf(world.environment, choiceOf(flags)), {
     context: text(flags, 'context'),
     verbose: flags.verbose === true,
     proceed: async () => flags['dry-run'] !== true && (await confirm(script, 'Roll back?')),

@@ -80,7 +80,7 @@ if (import.meta.main) {
       const which = text(flags, 'color') ?? 'live'
       if (environment.strategy === 'rolling') return await check({ url: environment.url })
       const observed = await observe(environment.app, kubectl)
-      const live = liveColor(environment.app, observed)
+      const live = liveColor(environment, observed)
       const color =
         which === 'live' ? live : which === 'idle' ? other(live) : colors.find((name) => name === which)
       if (!color) throw new DeployError(`--color is live, idle, blue or green, not "${which}"`, Exit.usage)

@@ -2,14 +2,14 @@
  * Which kinds of checks an environment gets, in which order, and what becomes of a kind that breaks. A kind is
  * loaded when it runs: who only rolls back waits for no browser library.
  */
-import type { CheckResult, Gate, Gates, Target } from '../lib/check.ts'
+import type { CheckResult, Gate, Gates, KeptCheck, Target } from '../lib/check.ts'
 import { objections } from '../lib/check.ts'
 import { text } from '../lib/cli/cli.ts'
 import { seconds } from '../lib/clock.ts'
 import { DeployError, Exit, sentence } from '../lib/errors.ts'
 import type { Environment } from '../lib/settings/file.ts'
 import { keepResults } from './results.ts'
-import { smoke } from './smoke.ts'
+import { askedAgain, keptCheck, smoke } from './smoke.ts'
 
 export const kinds = ['smoke', 'performance', 'ui', 'security', 'page-quality'] as const
 export type Kind = (typeof kinds)[number]
@@ -72,8 +72,22 @@ export function gatesOf(environment: Environment, { only, skip = [], reason = ''
       .map((kind) => `${kind}${skip.includes(kind) ? ' (skipped)' : ''}`),
     preview: suite(declared, verification),
     live: suite(live, verification),
-    back: suite(back, verification),
+    kept: declared.smoke && !skip.includes('smoke') ? environment.smoke.map(keptCheck) : [],
+    back: (went) => suite(smokeOf(environment, back, went, skip), verification),
   }
+}
+
+/** After going back: what the release went live with, as far as it can be asked again; else today's checks. */
+function smokeOf(
+  { smoke: today, witness }: Environment,
+  back: Suite,
+  went: readonly KeptCheck[] | undefined,
+  skip: readonly Kind[],
+): Suite {
+  if (!went || !back.smoke || skip.includes('smoke')) return back
+  const checks = askedAgain(went, today)
+  if (checks.length > 0 || witness.color) return { smoke: smoke(checks, witness) }
+  return { smoke: skipped('smoke', 'it went live without a check that can be asked again') }
 }
 
 function declaredBy(environment: Environment): Suite {

@@ -2,9 +2,10 @@
  * Smoke checks: requests that `deploy.yaml` declares, with what must come back. One after the other, each on
  * a connection of its own, so that none is answered by a color that an old connection is pinned to.
  */
-import type { CheckResult, Gate, Target } from '../lib/check.ts'
+import { createHash } from 'node:crypto'
+import type { CheckResult, Gate, KeptCheck, Target } from '../lib/check.ts'
 import type { WitnessSettings } from '../lib/settings/file.ts'
-import type { SmokeCheck } from '../lib/settings/gates.ts'
+import { smokeCheck, type SmokeCheck } from '../lib/settings/gates.ts'
 import { seconds } from '../lib/clock.ts'
 import { sentence } from '../lib/errors.ts'
 import { parseJson } from '../lib/json.ts'
@@ -22,6 +23,33 @@ export function smoke(checks: readonly SmokeCheck[], { path, color }: WitnessSet
     for (const check of [...checks, ...naming]) results.push(await run(check, target, signal))
     return results
   }
+}
+
+/** What a record keeps of a check: all of it, unless it sends what may be a secret, or is addressed with one (S7). */
+export function keptCheck(check: SmokeCheck): KeptCheck {
+  const { name, method, path, expect, headers, body } = check
+  const about = {
+    name,
+    method,
+    path,
+    expect,
+    headers: Object.keys(headers).toSorted(),
+    body: body !== undefined,
+  }
+  const fingerprint = createHash('sha256').update(JSON.stringify(about)).digest('hex').slice(0, 16)
+  const open = about.headers.length === 0 && body === undefined && !path.includes('?')
+  if (!open) return { name, fingerprint }
+  const definition = { name, method, path, expect: { ...expect, within: `${expect.within}ms` } }
+  return { name, fingerprint, definition: JSON.stringify(definition) }
+}
+
+/** The checks that a release went live with: as they were kept, or as today's file still has them. */
+export function askedAgain(kept: readonly KeptCheck[], today: readonly SmokeCheck[]): SmokeCheck[] {
+  return kept.flatMap(({ fingerprint, definition }) => {
+    if (definition === undefined) return today.filter((check) => keptCheck(check).fingerprint === fingerprint)
+    const parsed = smokeCheck.safeParse(parseJson(definition))
+    return parsed.success ? [parsed.data] : []
+  })
 }
 
 function namesColor(path: string, name: string, color: string): SmokeCheck {

@@ -4,7 +4,7 @@ import { FIELD_MANAGER, patch } from '../cluster/commands.ts'
 import { autoscaler, type Manifest } from '../cluster/objects.ts'
 import type { World } from '../cluster/world.ts'
 import { withReplicas } from './manifests.ts'
-import type { Observed } from './observe.ts'
+import type { ColorState, Observed } from './observe.ts'
 
 /** Sets the number of pods, and raises an autoscaler's bounds so that it leaves them be for now. */
 export function atCapacity(objects: readonly Manifest[], replicas: number): Manifest[] {
@@ -51,6 +51,25 @@ export async function restoreBounds(
   )?.autoscaler
   if (!current || (current.spec.minReplicas === minReplicas && current.spec.maxReplicas === maxReplicas))
     return
+  await setBounds(world, declared)
+}
+
+/** Keeps an autoscaler from taking pods away that a color is given. */
+export async function raiseBounds(
+  world: World,
+  { autoscaler: found }: ColorState,
+  pods: number,
+): Promise<void> {
+  if (!found || found.spec.minReplicas >= pods) return
+  const { minReplicas, maxReplicas } = found.spec
+  await setBounds(world, {
+    name: found.metadata.name,
+    minReplicas: Math.max(minReplicas, pods),
+    maxReplicas: Math.max(maxReplicas, pods),
+  })
+}
+
+async function setBounds(world: World, { name, minReplicas, maxReplicas }: AutoscalerBounds): Promise<void> {
   const operations = [
     { op: 'add', path: '/spec/minReplicas', value: minReplicas },
     { op: 'add', path: '/spec/maxReplicas', value: maxReplicas },

@@ -50,7 +50,8 @@ export type Side = z.infer<typeof sideForm>
 export const switchForm = z.object({
   id: z.string(),
   kind: z.enum(['deploy', 'rollback', 'switch', 'automatic-rollback', 'repair']),
-  from: sideForm.optional(),
+  /** With the pods that were ready when it was left: a way back needs no more. */
+  from: sideForm.extend({ ready: z.number().optional() }).optional(),
   to: sideForm,
   by: z.string(),
   at: z.string(),

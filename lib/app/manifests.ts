@@ -5,6 +5,7 @@ import type { Manifest } from '../cluster/objects.ts'
 import type { World } from '../cluster/world.ts'
 import { missingProgram } from '../command.ts'
 import { DeployError, Exit } from '../errors.ts'
+import { listOf } from './fenced.ts'
 
 /** Sets the number of pods alone, where an autoscaler would only be disturbed by the declared one. */
 export function withReplicas(objects: readonly Manifest[], replicas: number): Manifest[] {
@@ -39,6 +40,3 @@ export async function difference(world: World, objects: readonly Manifest[]): Pr
     throw new DeployError(missingProgram('diff'), Exit.usage)
   throw new DeployError(`kubectl diff: ${stderr || `exit code ${exitCode}`}`)
 }
-
-const listOf = (items: readonly Manifest[]): string =>
-  JSON.stringify({ apiVersion: 'v1', kind: 'List', items })

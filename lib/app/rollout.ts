@@ -1,12 +1,13 @@
 /** Waiting until a color may get traffic; and what happens to the color that traffic has left. */
 import { waitUntil } from '../clock.ts'
-import { restart, scale } from '../cluster/commands.ts'
 import { isEnding } from '../cluster/objects.ts'
 import type { World } from '../cluster/world.ts'
+import { raiseBounds } from './autoscaler.ts'
 import { breakdown, explained, type Since } from './breakdown.ts'
-import { names, type Color, type Place } from './color.ts'
-import { obstacles } from './live.ts'
-import { observe, type Observed } from './observe.ts'
+import type { Color, Place } from './color.ts'
+import { restartColor, scaleColor } from './fenced.ts'
+import { capacity, obstacles, obstaclesBack } from './live.ts'
+import { observe, type ColorState, type Observed } from './observe.ts'
 
 /**
  * Waits until a color holds S1 with at least so many pods.
@@ -36,27 +37,103 @@ export async function waitReady(world: World, color: Place, atLeast: number): Pr
 }
 
 /**
- * What happens to the color that traffic has left. Recycling replaces its pods one after the other, so that
- * clients whose connections are still pinned to them come back to the live color, while it stays warm.
+ * Waits until a color may take over from the live one, and raises it to what the live one has by now: gates take
+ * minutes, an autoscaler seconds.
+ * @throws as `waitReady`; KubectlError (TestFailed) when the color is somebody else's by now
  */
-export async function retire(world: World, color: Color): Promise<void> {
-  const { environment, kubectl, log } = world
-  const deployment = names(environment.app).deployment(color)
+export async function keepPace(world: World, color: Color, live: Color, atLeast: number): Promise<Observed> {
+  const { environment, clock, kubectl, log, signal } = world
+  const since: Since = new Map()
+  let asked = 0
+  const look = async (): Promise<{ done: Observed } | string> => {
+    const observed = await observe(environment.app, kubectl)
+    const state = observed.colors[color]
+    const wanted = Math.max(atLeast, capacity(observed.colors[live]))
+    const missing = obstacles(state, wanted)
+    if (missing.length === 0) return { done: observed }
+    const broken = breakdown(state, { since, now: clock.now(), ...environment.timeouts })
+    if (broken) throw await explained(world, color, broken)
+    if (asked < wanted && (state.deployment?.spec.replicas ?? wanted) < wanted) {
+      asked = wanted
+      log.info(`${live} has ${wanted} pods by now: ${color} gets as many`)
+      await raiseBounds(world, state, wanted)
+      await scaleColor(world, state, wanted)
+    }
+    return missing.join('; ')
+  }
+  const progress = (state: string) => log.progress(state)
+  const within = environment.timeouts.rollout
+  return await waitUntil(look, {
+    clock,
+    signal,
+    within,
+    every: 400,
+    progress,
+    what: `${color} was not ready`,
+  })
+}
+
+/** How long users wait for the capacity of what they go back to, in ms, once one pod of it is ready. */
+export const PATIENCE = 30_000
+
+/**
+ * Waits for a color that users are to go back to: until it has `enough` pods ready or, where that takes long or
+ * will not come, at least one (S9).
+ * @throws DeployError (1) when none of its pods can become ready; (70) when none has in time
+ */
+export async function waitServing(world: World, color: Color, enough: number): Promise<Observed> {
+  const { environment, clock, kubectl, log, signal } = world
+  const since: Since = new Map()
+  const began = clock.now()
+  const look = async (): Promise<{ done: Observed } | string> => {
+    const observed = await observe(environment.app, kubectl)
+    const state = observed.colors[color]
+    const missing = obstaclesBack(state)
+    if (missing.length === 0 && state.ready.length >= enough) return { done: observed }
+    const broken = breakdown(state, { since, now: clock.now(), ...environment.timeouts })
+    if (missing.length === 0 && (broken || clock.now() - began >= PATIENCE)) return { done: observed }
+    if (broken) throw await explained(world, color, broken)
+    return [...missing, `${state.ready.length} of ${enough} pods ready`].join('; ')
+  }
+  const progress = (state: string) => log.progress(state)
+  const within = environment.timeouts.rollout
+  return await waitUntil(look, { clock, signal, within, every: 200, progress, what: `${color} cannot serve` })
+}
+
+/**
+ * What happens to the color that a deployment has left. Recycling replaces its pods one after the other, so that
+ * clients whose connections are still pinned to them come back to the live color, while it stays warm.
+ * @throws KubectlError (TestFailed) when the color is somebody else's by now
+ */
+export async function retire(world: World, state: ColorState): Promise<void> {
+  const { environment, log } = world
+  const { color, deployment } = state
+  if (color === 'plain') throw new Error('only a color is retired')
   switch (environment.afterSwitch) {
     case 'keep':
       return
     case 'scale-down':
       log.step(`Scale ${color} down`)
-      await kubectl.write(scale(deployment, 0))
+      await scaleColor(world, state, 0)
       return await waitGone(world, color)
     case 'recycle': {
       log.step(`Recycle ${color}: clients that kept a connection to it come over`)
-      const { colors } = await observe(environment.app, kubectl)
-      await kubectl.write(restart(deployment))
-      await waitReady(world, color, Math.max(1, colors[color].deployment?.spec.replicas ?? 1))
+      await restartColor(world, state)
+      await waitReady(world, color, Math.max(1, deployment?.spec.replicas ?? 1))
       return await waitGone(world, color)
     }
   }
+}
+
+/**
+ * Ends every connection to a color at once: all of its pods go. What it runs may never be ready again, so they
+ * are not replaced one after the other.
+ * @throws KubectlError (TestFailed) when the color is somebody else's by now; DeployError (70)
+ */
+export async function empty(world: World, state: ColorState): Promise<void> {
+  if (state.color === 'plain') throw new Error('only a color is emptied')
+  if ((state.deployment?.spec.replicas ?? 0) > 0) await scaleColor(world, state, 0)
+  await waitGone(world, state.color)
 }
 
 /** Pods that are on their way out still serve the connections they have; some a busy controller has yet to tell. */

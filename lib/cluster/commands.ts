@@ -91,6 +91,17 @@ export const diff = (): Command => [
   '-',
 ]
 
+/** Sets an annotation of all objects of these kinds that a selector matches. */
+export const annotate = (kinds: readonly string[], selector: string, annotation: string): Command => [
+  'kubectl',
+  'annotate',
+  kinds.join(','),
+  selector,
+  annotation,
+  '--overwrite',
+  `--field-manager=${SWITCH_MANAGER}`,
+  '--output=name',
+]
 export const remove = (kind: string, names: readonly string[], ...flags: string[]): Command => [
   'kubectl',
   'delete',

@@ -50,6 +50,7 @@ export const deployment = z.object({
     replicas: z.number().default(1),
     template: z
       .object({
+        metadata: z.object({ annotations: strings }).prefault({}),
         spec: z
           .object({ containers: z.array(z.object({ image: z.string().default('') })).default([]) })
           .prefault({}),
@@ -183,6 +184,9 @@ export type EndpointSlice = z.infer<typeof endpointSlice>
 
 /** What the application's own objects look like to the scripts. */
 export const watched = z.discriminatedUnion('kind', [service, deployment, replicaSet, pod, autoscaler, lease])
+
+/** Any object of the cluster, for what all of them have. */
+export const stored = z.object({ kind: z.string(), metadata })
 
 /** Any object, as it stands in a manifest. */
 export const manifest = z.looseObject({

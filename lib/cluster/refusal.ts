@@ -23,6 +23,10 @@ export class KubectlError extends DeployError {
   }
 }
 
+/** Whether an error means that the object is not as it was read any more. */
+export const isConflict = (error: unknown): boolean =>
+  error instanceof KubectlError && error.refusal === 'Conflict'
+
 /** Whether an error means that the object is not there. */
 export const isMissing = (error: unknown): boolean =>
   error instanceof KubectlError && error.refusal === 'NotFound'
@@ -41,6 +45,7 @@ export function refusalOf({ stderr }: Pick<Output, 'stderr'>): Refusal {
   const reason = /Error from server \((\w+)\)/.exec(stderr)?.[1]
   const named = NAMED.find((candidate) => candidate === reason)
   if (named) return named
+  if (/Operation cannot be fulfilled on/.test(stderr)) return 'Conflict' // as apply says it
   if (/must be logged in|Unauthorized/.test(stderr)) return 'Unauthorized'
   return UNREACHABLE.test(stderr) ? 'Unreachable' : 'Other'
 }

@@ -14,6 +14,10 @@ export const outcomes = [
   'needs-person',
   /** A rolled-back record whose digest somebody released with a reason, and which then succeeded. */
   'released',
+  /** It was live, and a person went back from it: refused like one that was rolled back automatically. */
+  'taken-back',
+  /** `deploy --until verified`: the idle color has passed its gates and waits for `--resume`. */
+  'verified',
 ] as const
 
 export type Outcome = (typeof outcomes)[number]
@@ -26,6 +30,8 @@ const proof = z.object({
   firstNew: z.number().optional(),
   lastOld: z.number().optional(),
   lastOldOnNew: z.number().optional(),
+  /** ms from the patch until the last pod of the color that was left had ended, and with it every connection */
+  emptied: z.number().optional(),
   requests: z.number(),
   failures: z.number(),
   failuresBefore: z.number(),
@@ -45,6 +51,9 @@ const check = z.object({
   evidence: z.array(z.string()).optional(),
 })
 
+/** What is kept of a smoke check: all of it, unless it sends what may be a secret (S7); then, what it is told by. */
+const keptCheck = z.object({ name: z.string(), fingerprint: z.string(), definition: z.string().optional() })
+
 export const recordForm = z.object({
   id: z.string(),
   kind: z.enum(['deploy', 'rollback', 'switch']),
@@ -58,10 +67,20 @@ export const recordForm = z.object({
   from: switchForm.shape.from,
   to: switchForm.shape.to,
   /** What is changed for the time of the deployment, as it was before. */
-  temporary: z.object({ autoscaler: autoscalerBounds.optional() }),
+  temporary: z.object({
+    autoscaler: autoscalerBounds.optional(),
+    /** How many pods a color gets back that nobody is served by, as long as it holds that release. */
+    replicas: z.array(z.object({ color: z.string(), release: z.string(), replicas: z.number() })).optional(),
+  }),
   allowedFailedDigest: z.string().optional(),
   /** What the environment requires and the image lacked, and why it was deployed all the same. */
   override: z.object({ reason: z.string(), missing: z.array(z.string()) }).optional(),
+  /** The checks by which a later rollback judges this release: those that it went live with. */
+  smoke: z.array(keptCheck).optional(),
+  /** Who went back from it when it was live, why, and by which record. */
+  takenBack: z
+    .object({ by: z.string(), at: z.string(), record: z.string(), reason: z.string().optional() })
+    .optional(),
   steps: z.array(step),
   checks: z.array(check),
   switches: z.array(proof),

@@ -12,9 +12,9 @@ import { KubectlError } from '../cluster/refusal.ts'
 import { DeployError } from '../errors.ts'
 import { recordForm, type DeploymentRecord, type Outcome } from './record.ts'
 
-/** Records that are open, or whose digest was rolled back: all that a deployment must know of the past. */
+/** Records that are open, or whose digest was rolled back or taken back: all that a deployment must know of the past. */
 export async function unfinished(app: string, kubectl: Kubectl): Promise<DeploymentRecord[]> {
-  return await records(kubectl, `${key.record}=${app},${key.outcome} in (open,rolled-back)`)
+  return await records(kubectl, `${key.record}=${app},${key.outcome} in (open,rolled-back,taken-back)`)
 }
 
 /** The newest records, newest first. */
@@ -34,6 +34,25 @@ async function records(kubectl: Kubectl, selector: string): Promise<DeploymentRe
 /** A digest that was rolled back has proven itself since: it is refused no longer. */
 export async function release(kubectl: Kubectl, entry: DeploymentRecord): Promise<void> {
   await store(kubectl, { ...entry, outcome: 'released' }, entry.outcome)
+}
+
+/** A person went back from a release that was live: it is refused from here on. Idempotent; without its record, nothing. */
+export async function markTakenBack(
+  kubectl: Kubectl,
+  app: string,
+  release: string,
+  takenBack: NonNullable<DeploymentRecord['takenBack']>,
+): Promise<void> {
+  const found = await readRecord(app, kubectl, release)
+  if (!found || !['succeeded', 'released', 'needs-person'].includes(found.entry.outcome)) return
+  await store(kubectl, { ...found.entry, takenBack, outcome: 'taken-back' }, found.entry.outcome)
+}
+
+/** Somebody has gone to it again by name: it is refused no longer. Idempotent. */
+export async function unmarkTakenBack(kubectl: Kubectl, app: string, release: string): Promise<void> {
+  const found = await readRecord(app, kubectl, release)
+  if (found?.entry.outcome !== 'taken-back') return
+  await store(kubectl, { ...found.entry, outcome: 'succeeded' }, 'taken-back')
 }
 
 /** One record and the manifests kept in it. */

@@ -7,6 +7,7 @@ import { release, unfinished } from '../history/store.ts'
 import { deploy } from './blue-green.ts'
 import { planDeployment, refuseFailedDigest, type Request } from './plan.ts'
 import { overridden, proofLines, prove, type Proof } from './promotion.ts'
+import { restartRelease } from './restart.ts'
 import { leftBehind } from './repair.ts'
 import { planRolling, roll } from './rolling.ts'
 import { changedLines, sharedChanges, showPlan, showRolling } from './show.ts'
@@ -76,7 +77,9 @@ export async function run(
   if (!(await terms.proceed())) return undefined
   const agreed = { ...request, override }
   const record =
-    'to' in plan ? await deploy(world, agreed, plan, gates) : await roll(world, agreed, plan, gates)
+    'to' in plan
+      ? await (request.kept ? restartRelease : deploy)(world, agreed, plan, gates)
+      : await roll(world, agreed, plan, gates)
   for (const entry of failed) await release(kubectl, entry)
   return record
 }

@@ -1,22 +1,26 @@
 /** The gates of one attempt: run, recorded, shown. */
 import { join } from 'node:path'
-import { checkLines, objections, type Gates, type Target } from '../check.ts'
-import type { World } from '../cluster/world.ts'
+import { checkLines, objections, type KeptCheck, type Target } from '../check.ts'
 import { DeployError } from '../errors.ts'
-import type { Journal } from '../history/journal.ts'
+import type { Attempt } from './attempt.ts'
 
-/** Runs a part of the gates, keeps its results, shows them. @throws DeployError (1) naming what did not pass */
-export async function pass(
-  world: World,
-  journal: Journal,
-  gates: Gates,
+type Where = Omit<Target, 'verification' | 'evidence'>
+
+/**
+ * Runs a part of the gates, keeps its results, shows them.
+ * @param kept for `back`: the checks that the release went live with, where its record knows them
+ * @throws DeployError (1) naming what did not pass
+ */
+export async function verify(
+  { journal, gates, log, signal, reports }: Attempt,
   part: 'preview' | 'live' | 'back',
-  where: Omit<Target, 'verification' | 'evidence'>,
+  where: Where,
+  kept?: readonly KeptCheck[],
 ): Promise<void> {
   const { id } = journal.entry
-  const { log, signal, reports } = world
   const target = { ...where, verification: id, evidence: join(reports, id, part) }
-  const results = (await gates[part](target, signal, (state) => log.progress(state))).map((result) => ({
+  const gate = part === 'back' ? gates.back(kept) : gates[part]
+  const results = (await gate(target, signal, (state) => log.progress(state))).map((result) => ({
     ...result,
     ...(result.evidence && { evidence: result.evidence.map((file) => join(part, file)) }),
   }))

@@ -6,6 +6,7 @@ import { declaredReplicas, difference, dryRun } from '../app/manifests.ts'
 import { observe, type Observed } from '../app/observe.ts'
 import { render, type Rendered } from '../app/paint.ts'
 import { checkQuota } from '../app/quota.ts'
+import type { KeptCheck } from '../check.ts'
 import type { Manifest } from '../cluster/objects.ts'
 import type { World } from '../cluster/world.ts'
 import { DeployError, Exit } from '../errors.ts'
@@ -25,8 +26,8 @@ export interface Request {
   clean?: boolean
   /** Manifests that an earlier release's record kept, instead of the overlay's. */
   kept?: readonly Manifest[]
-  /** Take the lock from whoever has it, as a rollback does. */
-  seize?: boolean
+  /** The checks that the kept release went live with. */
+  smoke?: readonly KeptCheck[] | undefined
 }
 
 /** What is going to be done, and all that was read to decide it. */
@@ -49,7 +50,7 @@ export async function planDeployment(world: World, request: Request): Promise<Pl
   const { environment, kubectl } = world
   const { app } = environment
   const observed = await observe(app, kubectl)
-  const from = isUnused(observed) ? undefined : liveColor(app, observed)
+  const from = isUnused(observed) ? undefined : liveColor(environment, observed)
   const to = from ? other(from) : 'blue'
   const { id: release, version, image, kept } = request
   const live = from && { color: from, release: observed.colors[from].release ?? { release, version, image } }
@@ -66,7 +67,8 @@ export async function planDeployment(world: World, request: Request): Promise<Pl
   const [changes] = await Promise.all([
     difference(world, from ? [...atCapacity(rendered.compared, replicas), ...rendered.shared] : []),
     dryRun(world, [...painted, ...rendered.shared]),
-    deployment && checkQuota(kubectl, deployment, replicas, observed.colors[to]),
+    // A quota never keeps users where they are: whoever goes back is told by the cluster, if it must be.
+    deployment && !kept && checkQuota(kubectl, deployment, replicas, observed.colors[to]),
   ])
   const plan = { release: painting.release, from, to, replicas, observed, rendered }
   return { ...plan, difference: changes, drift: drift(app, observed) }
@@ -83,16 +85,23 @@ function replicasFor(
   return Math.max(declared, capacity(states[from]), states[from].deployment?.spec.replicas ?? 0)
 }
 
-/** @throws DeployError (6) for a digest that was rolled back automatically, unless it is allowed with a reason */
+const refused: readonly string[] = ['rolled-back', 'taken-back']
+
+/** @throws DeployError (6) for a digest that was rolled back, by these scripts or by a person, unless it is allowed with a reason */
 export function refuseFailedDigest(
   { image, allowFailedDigest, kept }: Request,
   past: readonly DeploymentRecord[],
 ): DeploymentRecord[] {
-  const failed = past.filter(({ outcome, to }) => outcome === 'rolled-back' && to.image === image)
+  const failed = past.filter(
+    ({ kind, outcome, to }) => kind === 'deploy' && refused.includes(outcome) && to.image === image,
+  )
   const [newest] = failed
   if (newest === undefined || allowFailedDigest !== undefined || kept) return failed
+  const { takenBack, finishedAt, message } = newest
+  const who =
+    takenBack && `taken back by ${takenBack.by} at ${takenBack.at} (${takenBack.reason ?? 'no reason given'})`
   throw new DeployError(
-    `${image} was rolled back automatically at ${newest.finishedAt} (${newest.message}). ` +
+    `${image} was ${who ?? `rolled back automatically at ${finishedAt} (${message})`}. ` +
       'If it is not to blame: --allow-failed-digest "<reason>"',
     Exit.refused,
   )

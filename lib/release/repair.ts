@@ -3,22 +3,23 @@
  * is needed stands in the cluster: the live Service says whether traffic moved, the record what was changed
  * for a time.
  */
-import { restoreBounds } from '../app/autoscaler.ts'
 import { colors } from '../app/color.ts'
-import { isUnused, liveColor } from '../app/live.ts'
+import { isUnused, liveColor, type Site } from '../app/live.ts'
 import { observe, type Observed } from '../app/observe.ts'
 import { retire, waitReady } from '../app/rollout.ts'
-import type { Gates } from '../check.ts'
 import type { World } from '../cluster/world.ts'
 import { DeployError, Exit, sentence } from '../errors.ts'
-import { journal, openRecord, type Journal } from '../history/journal.ts'
-import type { Lock } from '../history/lock.ts'
+import { journal, openRecord } from '../history/journal.ts'
 import { newEntry, type DeploymentRecord } from '../history/record.ts'
 import { readRecord } from '../history/store.ts'
+import { watchLive } from '../traffic/proof.ts'
+import { giveBack, type Attempt } from './attempt.ts'
 import { ensureLive } from './fence.ts'
-import { pass } from './gates.ts'
-import { AfterSwitch, closeFailed } from './settle.ts'
-import { narrow, switchOver } from './switchover.ts'
+import { verify } from './gates.ts'
+import { AfterSwitch } from './settle.ts'
+import { narrow } from './switchover.ts'
+import type { Found, Held } from './under-lock.ts'
+import { goBack, settleBack } from './way-back.ts'
 
 /** Whether anything was left to do; what is said is how it was left. */
 export function leftBehind(observed: Observed, open: readonly DeploymentRecord[]): string[] {
@@ -28,24 +29,23 @@ export function leftBehind(observed: Observed, open: readonly DeploymentRecord[]
   })
 }
 
-/** Finishes or undoes every open record; the lock must be held. @returns whether anything was done */
+/** Finishes or undoes every open record, and an overlap that was left. @returns whether anything was done */
 export async function repair(
-  world: World,
-  lock: Lock,
-  seen: Observed,
-  open: readonly DeploymentRecord[],
-  gates: Gates,
+  held: Held,
+  { observed: seen, past }: Omit<Found, 'repaired'>,
 ): Promise<boolean> {
   let observed = seen
-  const known = await recordOfLastSwitch(world, observed, open)
-  for (const entry of [...known].toReversed()) {
-    world.log.step(`Repair: ${leftBehind(observed, [entry])[0]}`)
-    const record = journal(world, entry)
-    if (entry.strategy === 'rolling') await finishRolling(world, record, gates)
-    else await finishOrUndo(world, lock, observed, record, gates)
-    observed = await observe(world.environment.app, world.kubectl)
+  const open = past.filter(({ outcome }) => outcome === 'open')
+  const known = await recordOfLastSwitch(held, observed, open)
+  for (const entry of known.toReversed()) {
+    held.log.step(`Repair: ${leftBehind(observed, [entry])[0]}`)
+    const attempt = { ...held, journal: journal(held, entry) }
+    if (entry.strategy === 'rolling') await finishRolling(attempt)
+    else await finishOrUndo(attempt, observed)
+    observed = await observe(held.environment.app, held.kubectl)
   }
-  return known.length > 0
+  const narrowed = await narrow(held, held.lock, observed)
+  return narrowed || known.length > 0
 }
 
 /** A rollback writes its intent with its patch, and its record right after: between the two, there is none. */
@@ -64,28 +64,18 @@ async function recordOfLastSwitch(
   return [...open, entry]
 }
 
-async function finishOrUndo(
-  world: World,
-  lock: Lock,
-  observed: Observed,
-  record: Journal,
-  gates: Gates,
-): Promise<void> {
-  const narrowed = await narrow(world, lock, observed)
-  const outcome = narrowed ? 'undone' : whatBecame(world.environment.app, observed, record.entry)
-  if (outcome === 'moved') await finish(world, lock, observed, record, gates)
-  else await undo(world, observed, record, outcome)
+async function finishOrUndo(attempt: Attempt, observed: Observed): Promise<void> {
+  const narrowed = await narrow(attempt, attempt.lock, observed)
+  const outcome = narrowed ? 'undone' : whatBecame(attempt.environment, observed, attempt.journal.entry)
+  if (outcome === 'moved') await finish(attempt)
+  else await undo(attempt, outcome)
 }
 
 /** Where users are is what counts, not how far the run came: they may have been moved again, by hand too. Pure. */
-function whatBecame(
-  app: string,
-  observed: Observed,
-  entry: DeploymentRecord,
-): keyof typeof endings | 'moved' {
+function whatBecame(site: Site, observed: Observed, entry: DeploymentRecord): keyof typeof endings | 'moved' {
   const { switch: last } = observed
   if (last?.id !== entry.id) return 'undone'
-  const live = isUnused(observed) ? undefined : liveColor(app, observed)
+  const live = isUnused(observed) ? undefined : liveColor(site, observed)
   if (live === entry.to.color) return 'moved'
   return last.kind === 'automatic-rollback' ? 'rolledBack' : 'movedByHand'
 }
@@ -97,78 +87,77 @@ const endings = {
 } as const
 
 /** Users are not on the new color: what was changed for the time of the deployment is put back. */
-async function undo(
-  world: World,
-  observed: Observed,
-  record: Journal,
-  how: keyof typeof endings,
-): Promise<void> {
+async function undo(attempt: Attempt, how: keyof typeof endings): Promise<void> {
   const { outcome, message } = endings[how]
-  await restoreBounds(world, observed, record.entry.temporary.autoscaler)
-  await record.close(outcome, `${message}; cleaned up by ${world.by}`)
+  await giveBack(attempt, attempt.journal.entry)
+  await attempt.journal.close(outcome, `${message}; cleaned up by ${attempt.by}`)
 }
 
 /** Users are on the new color: it is verified and settled, or they are brought back. */
-async function finish(
-  world: World,
-  lock: Lock,
-  observed: Observed,
-  record: Journal,
-  gates: Gates,
-): Promise<void> {
-  const { environment } = world
-  const to = colors.find((color) => color === record.entry.to.color)
-  const from = colors.find((color) => color === record.entry.from?.color)
+async function finish(attempt: Attempt): Promise<void> {
+  const { journal: record, by } = attempt
+  const { entry } = record
+  const to = colors.find((color) => color === entry.to.color)
+  const from = colors.find((color) => color === entry.from?.color)
   if (!to) return await record.close('interrupted', 'it named no color')
+  if (entry.kind === 'rollback' && from) return await finishBack(attempt, { from, to })
   try {
-    await waitReady(world, to, 1)
-    await pass(world, record, gates, 'live', { url: environment.url, color: to })
+    await waitReady(attempt, to, 1)
+    await verify(attempt, 'live', { url: attempt.environment.url, color: to })
   } catch (error) {
-    if (world.signal.aborted) throw error
-    if (!from) {
-      const message = `interrupted after the switch; ${to} does not hold, and there is nothing to go back to`
-      world.log.warn(`${message}: ${sentence(error)}`)
-      return await record.close('needs-person', message)
-    }
-    world.log.warn(`${to} does not hold: ${sentence(error)}`)
-    const change = {
-      kind: 'automatic-rollback',
-      to: from,
-      from: to,
-      atLeast: 1,
-      lock,
-      journal: record,
-      gates,
-    } as const
-    const restore = () => restoreBounds(world, observed, record.entry.temporary.autoscaler)
-    try {
-      await (await switchOver(world, change)).settle()
-    } catch (failure) {
-      if (failure instanceof AfterSwitch) await closeFailed(world, record, failure, restore)
-      throw failure
-    }
-    await restore()
-    return await record.close('rolled-back', `interrupted after the switch; ${to} did not hold`)
+    if (attempt.signal.aborted) throw error
+    return await takeBack(attempt, { from: to, to: from }, `${to} does not hold: ${sentence(error)}`)
   }
-  await ensureLive(world, lock, to)
-  if (from && record.entry.kind === 'deploy') await retire(world, from)
-  await restoreBounds(world, observed, record.entry.temporary.autoscaler)
-  await record.close('succeeded', `interrupted after the switch; finished by ${world.by}`)
+  const observed = await ensureLive(attempt, to)
+  if (from && entry.kind === 'deploy') await retire(attempt, observed.colors[from])
+  await giveBack(attempt, entry)
+  await record.close('succeeded', `interrupted after the switch; finished by ${by}`)
+}
+
+/** A way back is never undone: what is missing of it is done. */
+async function finishBack(
+  attempt: Attempt,
+  way: { from: 'blue' | 'green'; to: 'blue' | 'green' },
+): Promise<void> {
+  const { clock, journal: record, by } = attempt
+  const witness = await watchLive(attempt)
+  const remarks = await settleBack(attempt, way, { patchedAt: clock.now(), converged: 0 }, witness)
+  attempt.signal.throwIfAborted()
+  await giveBack(attempt, record.entry)
+  const message = [`interrupted after the switch; finished by ${by}`, ...remarks].join('; but ')
+  await record.close(remarks.length > 0 ? 'needs-person' : 'succeeded', message)
+  if (remarks.length > 0)
+    throw new DeployError(`Users are on ${way.to}, but ${remarks.join('; ')}`, Exit.needsPerson)
+}
+
+/** @throws what `goBack` makes of it, unless users are back */
+async function takeBack(
+  attempt: Attempt,
+  way: { from: 'blue' | 'green'; to: 'blue' | 'green' | undefined },
+  why: string,
+): Promise<void> {
+  const { journal: record } = attempt
+  const ended = await goBack(attempt, way, `interrupted after the switch; ${why}`)
+  if (!(ended instanceof AfterSwitch) || !ended.closing) throw ended
+  await giveBack(attempt, record.entry)
+  await record.close(ended.closing.outcome, ended.closing.message)
+  // A first release that does not hold is told, and left: there is nothing to go back to.
+  if (ended.exitCode !== Exit.rolledBack && way.to) throw ended
 }
 
 /** What an interrupted run applied has rolled out by itself: it is verified. @throws DeployError (4) when it fails */
-export async function finishRolling(world: World, record: Journal, gates: Gates): Promise<void> {
-  const { environment, kubectl } = world
+async function finishRolling(attempt: Attempt): Promise<void> {
+  const { environment, kubectl, journal: record, by } = attempt
   const { id, to } = record.entry
-  const { colors } = await observe(environment.app, kubectl)
-  if (colors.plain.release?.release !== id) {
-    return await record.close('interrupted', `nothing of it runs; closed by ${world.by}`)
+  const { colors: states } = await observe(environment.app, kubectl)
+  if (states.plain.release?.release !== id) {
+    return await record.close('interrupted', `nothing of it runs; closed by ${by}`)
   }
   try {
-    await waitReady(world, 'plain', 1)
-    await pass(world, record, gates, 'preview', { url: environment.url })
+    await waitReady(attempt, 'plain', 1)
+    await verify(attempt, 'preview', { url: environment.url })
   } catch (error) {
-    if (world.signal.aborted) throw error
+    if (attempt.signal.aborted) throw error
     await record.close('needs-person', sentence(error))
     const next = `bun scripts/rollback-deployment.ts --env ${environment.name}`
     const what = `${to.version}, which an interrupted run rolled out, does not hold`
@@ -177,5 +166,5 @@ export async function finishRolling(world: World, record: Journal, gates: Gates)
       Exit.needsPerson,
     )
   }
-  await record.close('succeeded', `interrupted; verified by ${world.by}`)
+  await record.close('succeeded', `interrupted; verified by ${by}`)
 }

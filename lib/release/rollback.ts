@@ -3,220 +3,262 @@
  * the patch moves traffic, fences a running deployment off, and carries the intent for the history. All the
  * rest — the lock, the record, the proof — comes after users are helped.
  */
-import { restoreBounds, type AutoscalerBounds } from '../app/autoscaler.ts'
-import { key, names, type Color, type Switch } from '../app/color.ts'
+import { atCapacity, raiseBounds, type AutoscalerBounds } from '../app/autoscaler.ts'
+import { key } from '../app/color.ts'
+import { applyColor, claimColor, scaleColor } from '../app/fenced.ts'
 import { drift } from '../app/live.ts'
-import { observe, side, uids, type Observed } from '../app/observe.ts'
-import { waitReady } from '../app/rollout.ts'
+import { observe, side, type Observed } from '../app/observe.ts'
+import { render } from '../app/paint.ts'
+import { waitServing } from '../app/rollout.ts'
 import type { Gates } from '../check.ts'
-import { scale } from '../cluster/commands.ts'
 import type { World } from '../cluster/world.ts'
-import { DeployError, Exit, sentence } from '../errors.ts'
+import { Exit, sentence } from '../errors.ts'
 import { journal as journalOf, journalled, openRecord, type Journal } from '../history/journal.ts'
 import { fence, lockedBy, seizeLock, type Lock } from '../history/lock.ts'
 import { newEntry, type DeploymentRecord } from '../history/record.ts'
-import { unfinished } from '../history/store.ts'
+import { markTakenBack, readRecord, unfinished, unmarkTakenBack } from '../history/store.ts'
 import { moveTraffic, type Moved } from '../traffic/move.ts'
-import { byHand, type Move } from '../traffic/patch.ts'
-import { proofOf, watchLive } from '../traffic/proof.ts'
+import { watchLive } from '../traffic/proof.ts'
 import type { Witness } from '../traffic/witness.ts'
+import { closing, giveBack, type Attempt } from './attempt.ts'
 import { ensureLive } from './fence.ts'
-import { pass } from './gates.ts'
+import { moveOf } from './move.ts'
 import { repair } from './repair.ts'
-import { left } from './settle.ts'
-import { reportProof } from './switchover.ts'
+import { AfterSwitch, closeFailed, left, repairLater, tidyUp } from './settle.ts'
 import type { Target } from './target.ts'
+import { comesBack, sayCapacity, settleBack, whole } from './way-back.ts'
 
 export interface RollbackRequest {
   id: string
   reason: string | undefined
 }
 
+type Reachable = Target & { kind: 'warm' | 'scale' }
+
 /**
  * Goes to a color that holds the wanted release.
- * @throws DeployError (1) when nothing moved, (4) when traffic moved but what came after it failed
+ * @throws DeployError (1) when nothing moved; AfterSwitch (4) when users are there and something is not as it should be
  */
 export async function rollBack(
   outer: World,
   request: RollbackRequest,
   observed: Observed,
-  target: Target & { kind: 'warm' | 'scale' },
+  target: Reachable,
   gates: Gates,
 ): Promise<DeploymentRecord> {
-  const { log } = outer
-  const run: Run = {}
-  const journal = journalOf(
-    outer,
-    newEntry(outer, {
-      ...request,
-      kind: 'rollback',
-      from: side(observed.colors[target.from]),
-      to: { color: target.to, ...target.release },
-      drift: drift(outer.environment.app, observed),
-      temporary: { autoscaler: target.kind === 'scale' ? lastingBounds(observed, target) : undefined },
-    }),
-  )
-  let watching: Promise<Witness> | undefined
+  const journal = journalOf(outer, entryOf(outer, request, observed, target))
+  const prepared =
+    target.kind === 'scale' ? await startPods(outer, journal, observed, target, gates) : undefined
+  const moved = await moveFirst(outer, journal, prepared?.observed ?? observed, target, prepared)
+  const { lock, problems } = await moved.booking
+  if (!lock) throw await withoutLock(outer, target, moved.witness, problems)
   try {
-    const move = moveTo(
-      outer,
-      journal.entry,
-      await warmUp(outer, run, journal, observed, target),
-      target,
-      run.lock,
-    )
-    log.step(`Switch ${target.from} → ${target.to}`)
-    // The patch is on its way while the witness loads; the lock and the record follow once it is in.
-    const onMoved = (): void => void (run.entering ??= enter(outer, run, journal))
-    const moving = moveTraffic(outer, move, onMoved)
-    watching = watchLive(outer)
-    const [moved, witness] = await Promise.all([moving, watching])
-    const problem = (await run.entering)?.find(({ status }) => status === 'rejected')
-    if (problem?.status === 'rejected') throw problem.reason
-    if (!run.lock) throw new DeployError('The lock was not taken')
-    const record = await prove(lockedBy(outer, run.lock), run.lock, journal, target, gates, {
-      moved,
-      witness,
+    for (const problem of problems) outer.log.warn(problem)
+    const attempt = { ...journalled(lockedBy(outer, lock), journal), lock, journal, gates }
+    return await closing(attempt, async () => {
+      const remarks = [...moved.remarks, ...(await mendOverwritten(attempt, target))]
+      remarks.push(...(await settleBack(attempt, target, moved.traffic, moved.witness)))
+      if (outer.signal.aborted) throw await left(attempt, target.to, outer.signal.reason)
+      await tidyUp(attempt, () => clearAfter(attempt, target))
+      return whole(target.to, remarks)
     })
-    log.done()
-    return record
-  } catch (error) {
-    if (!run.entering) {
-      if (run.opened) await journal.close(outer.signal.aborted ? 'interrupted' : 'failed', sentence(error))
-      throw error
-    }
-    await run.entering
-    if (outer.signal.aborted) throw left(outer, target.to, error)
-    await journal.close('needs-person', sentence(error))
-    const now = `Users are on ${target.to} (${target.release.version}), but ${sentence(error)}`
-    throw new DeployError(
-      `${now}. To send them back to ${target.from}:\n  ${byHand(outer, target.from)}`,
-      Exit.needsPerson,
-    )
   } finally {
-    await (await watching)?.stop()
-    await run.lock?.release()
+    await lock.release()
+    outer.log.done()
   }
 }
 
-/** What a rollback has taken and opened so far. */
-interface Run {
-  lock?: Lock
-  opened?: boolean
-  entering?: Promise<PromiseSettledResult<unknown>[]>
-}
-
-/**
- * The lock is taken from whoever has it: the patch has fenced him off already. An interrupt does not stop this:
- * traffic has moved, and the history must say so. Says what of it failed.
- */
-async function enter(outer: World, run: Run, { entry }: Journal): Promise<PromiseSettledResult<unknown>[]> {
-  const world = { ...outer, kubectl: outer.kubectl.unstoppable() }
-  const locking = async (): Promise<void> => void (run.lock ??= await seizeLock(world, entry.id))
-  const opening = async (): Promise<void> => void (run.opened ||= Boolean(await openRecord(world, entry, [])))
-  return await Promise.allSettled([locking(), opening()])
-}
-
-/** Starts the pods that are missing, under the lock, and keeps an autoscaler from taking them away again. */
-async function warmUp(
-  outer: World,
-  run: Run,
-  { entry }: Journal,
+function entryOf(
+  world: World,
+  request: RollbackRequest,
   observed: Observed,
-  target: Target & { kind: 'warm' | 'scale' },
-): Promise<Observed> {
-  if (target.kind === 'warm') return observed
-  const { to, atLeast } = target
-  run.lock = await seizeLock(outer, entry.id)
-  const world = lockedBy(outer, run.lock)
-  if (observed.service) await fence(world, observed.service, run.lock)
-  await openRecord(world, entry, [])
-  run.opened = true
-  world.log.step(`Start ${target.release.version} in ${to}: ${target.missing}`)
-  const bounds = entry.temporary.autoscaler
-  if (bounds) {
-    await restoreBounds(world, observed, { ...bounds, minReplicas: Math.max(bounds.minReplicas, atLeast) })
-  }
-  if ((observed.colors[to].deployment?.spec.replicas ?? 0) < atLeast) {
-    await world.kubectl.write(scale(names(world.environment.app).deployment(to), atLeast))
-  }
-  return await waitReady(world, to, atLeast)
+  target: Reachable,
+): DeploymentRecord {
+  const { from, to, release, kind } = target
+  const pods = observed.colors[to].deployment?.spec.replicas ?? 0
+  const started = { color: to, release: release.release, replicas: pods }
+  return newEntry(world, {
+    ...request,
+    kind: 'rollback',
+    from: side(observed.colors[from]),
+    to: { color: to, ...release },
+    drift: drift(world.environment.app, observed),
+    temporary: {
+      autoscaler: kind === 'scale' ? lastingBounds(observed, target) : undefined,
+      replicas: [...comesBack(world, observed.colors[from]), ...(kind === 'scale' ? [started] : [])],
+    },
+  })
 }
 
 /** The bounds that a color's autoscaler keeps afterwards: its own, but with room for the pods that serve now. */
-function lastingBounds(
-  { colors }: Observed,
-  { to, atLeast }: { to: Color; atLeast: number },
-): AutoscalerBounds | undefined {
+function lastingBounds({ colors }: Observed, { to, enough }: Reachable): AutoscalerBounds | undefined {
   const found = colors[to].autoscaler
   if (!found) return undefined
   const { minReplicas, maxReplicas } = found.spec
-  return { name: found.metadata.name, minReplicas, maxReplicas: Math.max(maxReplicas, atLeast) }
+  return { name: found.metadata.name, minReplicas, maxReplicas: Math.max(maxReplicas, enough) }
 }
 
-/** What users met, and whether the release works through the live URL; then what others left is tidied up. */
-async function prove(
-  world: World,
-  lock: Lock,
+interface Prepared {
+  lock: Lock
+  observed: Observed
+}
+
+/** Starts the pods that are missing, under the lock, and keeps an autoscaler from taking them away again. */
+async function startPods(
+  outer: World,
   journal: Journal,
-  { to, from, release }: Target,
+  observed: Observed,
+  target: Reachable & { kind: 'scale' },
   gates: Gates,
-  { moved, witness }: { moved: Moved; witness: Witness },
-): Promise<DeploymentRecord> {
-  const { environment, kubectl, log } = world
-  log.step('Verify through the live URL')
-  const [past, now] = await Promise.all([
-    unfinished(environment.app, kubectl),
-    ensureLive(world, lock, to),
-    pass(world, journal, gates, 'back', { url: environment.url, color: to }),
-  ])
-  // A deployment that was fenced off may have had an apply on its way to this color.
-  if (side(now.colors[to]).release !== release.release) {
-    throw new DeployError(
-      `${to} was overwritten with ${side(now.colors[to]).version} while traffic moved to it`,
-    )
+): Promise<Prepared> {
+  const { to, enough, release, missing } = target
+  const lock = await seizeLock(outer, journal.entry.id)
+  const attempt = { ...journalled(lockedBy(outer, lock), journal), lock, journal, gates }
+  try {
+    if (observed.service) await fence(attempt, observed.service, lock)
+    await openRecord(attempt, journal.entry, [])
+    attempt.log.step(`Start ${release.version} in ${to}: ${missing}`)
+    const state = observed.colors[to]
+    await raiseBounds(attempt, state, enough)
+    if ((state.deployment?.spec.replicas ?? 0) < enough) await scaleColor(attempt, state, enough)
+    return { lock, observed: await waitServing(attempt, to, enough) }
+  } catch (error) {
+    await closeFailed(attempt, journal, error, () => giveBack(attempt, journal.entry))
+    await lock.release()
+    throw error
   }
-  const proof = proofOf(moved, await witness.stop(), to)
-  journal.entry.switches.push(proof)
-  reportProof(world, proof)
-  if (proof.failures > 0)
-    log.warn(`${proof.failures} of ${proof.requests} requests failed while traffic left ${from}`)
-  const open = past.filter(({ outcome, id }) => outcome === 'open' && id !== journal.entry.id)
-  if (open.length > 0)
-    await repair(journalled(world, journal), lock, await observe(environment.app, kubectl), open, gates)
-  if (journal.entry.temporary.autoscaler) {
-    await restoreBounds(world, await observe(environment.app, kubectl), journal.entry.temporary.autoscaler)
-  }
-  await journal.close('succeeded')
-  return journal.entry
 }
 
-/** Pure: the patch that brings a release back, and takes the lock's place on the Service with it. */
-export function moveTo(
-  world: World,
-  entry: DeploymentRecord,
-  { service, colors }: Observed,
-  target: Target & { kind: 'warm' | 'scale' },
-  lock: Lock | undefined,
-): Move {
-  if (!service) throw new DeployError(`There is no Service ${world.environment.app}`)
-  const intent: Switch = {
-    id: entry.id,
-    kind: 'rollback',
-    from: side(colors[target.from]),
-    to: side(colors[target.to]),
-    by: world.by,
-    at: new Date(world.clock.now()).toISOString(),
-    ...(entry.reason !== undefined && { reason: entry.reason }),
+interface Booked {
+  /** Undefined when it could not be had. */
+  lock: Lock | undefined
+  /** What of the bookkeeping failed, a sentence each. */
+  problems: string[]
+}
+
+interface MovedFirst {
+  traffic: Moved
+  witness: Witness
+  booking: Promise<Booked>
+  remarks: string[]
+}
+
+/** The patch is on its way while the witness loads; the lock and the record follow once it is in. */
+async function moveFirst(
+  outer: World,
+  journal: Journal,
+  observed: Observed,
+  target: Reachable,
+  prepared: Prepared | undefined,
+): Promise<MovedFirst> {
+  const { clock, log, signal } = outer
+  const { from, to } = target
+  const after: { booking?: Promise<Booked> } = {}
+  log.step(`Switch ${from} → ${to}`)
+  sayCapacity(outer, observed, target)
+  const expected = prepared?.lock.token ?? observed.service?.metadata.annotations[key.lock]
+  const token = { expected, next: journal.entry.id }
+  const way = { kind: 'rollback', from, to, atLeast: 1 } as const
+  const patchedAt = clock.now()
+  const moving = moveTraffic(outer, moveOf({ ...outer, journal }, observed, way, token), () => {
+    after.booking ??= book(outer, journal, target, prepared)
+  })
+  const watching = watchLive(outer)
+  const [moved, witness] = await Promise.allSettled([moving, watching])
+  if (witness.status === 'rejected') throw witness.reason
+  if (moved.status === 'fulfilled' && after.booking)
+    return { traffic: moved.value, witness: witness.value, booking: after.booking, remarks: [] }
+  const error: unknown = moved.status === 'rejected' ? moved.reason : undefined
+  if (after.booking) {
+    const traffic = { patchedAt, converged: clock.now() - patchedAt }
+    const remarks = signal.aborted ? [] : [sentence(error)]
+    return { traffic, witness: witness.value, booking: after.booking, remarks }
   }
-  const expected = lock?.token ?? service.metadata.annotations[key.lock]
-  const token = { expected, next: entry.id }
+  await witness.value.stop()
+  if (prepared) {
+    const world = lockedBy(outer, prepared.lock)
+    await closeFailed(world, journal, error, () => giveBack(world, journal.entry))
+    await prepared.lock.release()
+  }
+  throw error
+}
+
+/**
+ * The lock is taken from whoever has it: the patch has fenced him off already, and from now on the color as well.
+ * An interrupt does not stop this: traffic has moved, and the history must say so.
+ */
+async function book(
+  outer: World,
+  { entry }: Journal,
+  { to }: Target,
+  prepared: Prepared | undefined,
+): Promise<Booked> {
+  const world = { ...outer, kubectl: outer.kubectl.unstoppable() }
+  const [locking, opening, claiming] = await Promise.allSettled([
+    prepared?.lock ?? seizeLock(world, entry.id),
+    prepared ?? openRecord(world, entry, []),
+    claimColor(world, to, entry.id),
+  ])
+  const failed = [
+    ['The lock could not be taken', locking],
+    ['The record could not be opened', opening],
+    [`${to} could not be fenced`, claiming],
+  ] as const
   return {
-    intent,
-    to: { ...intent.to, color: target.to },
-    service,
-    token,
-    atLeast: target.atLeast,
-    own: uids(colors[target.to]),
+    lock: locking.status === 'fulfilled' ? locking.value : undefined,
+    problems: failed.flatMap(([what, ended]) =>
+      ended.status === 'rejected' ? [`${what}: ${sentence(ended.reason)}`] : [],
+    ),
   }
+}
+
+/** Users are helped; without the lock nothing more may be written. */
+async function withoutLock(
+  { environment }: World,
+  { to, release }: Target,
+  witness: Witness,
+  problems: readonly string[],
+): Promise<AfterSwitch> {
+  await witness.stop()
+  return new AfterSwitch(
+    `Users are on ${release.version} (${to}), unproven: ${problems.join('; ')}. ${repairLater(environment)} finishes it`,
+    Exit.needsPerson,
+  )
+}
+
+/** A deployment that was fenced off may have had an apply on its way to this color: then it is painted again. */
+async function mendOverwritten(attempt: Attempt, { to, release }: Reachable): Promise<string[]> {
+  const { environment, kubectl, log, lock, signal } = attempt
+  try {
+    const { colors } = await ensureLive(attempt, to)
+    const found = side(colors[to])
+    if (found.release === release.release) return []
+    const what = `${to} was overwritten with ${found.version} while traffic moved to it`
+    const kept = await readRecord(environment.app, kubectl, release.release)
+    if (!kept || kept.manifests.length === 0) return [`${what}, and no record of ${release.version} is kept`]
+    log.warn(`${what}: ${release.version} is put there again`)
+    const { painted } = await render(attempt, { release, color: to, kept: kept.manifests })
+    const pods = Math.max(1, colors[to].deployment?.spec.replicas ?? 1)
+    await applyColor(attempt, atCapacity(painted, pods), lock.token, () => ensureLive(attempt, to))
+    await waitServing(attempt, to, pods)
+    return []
+  } catch (error) {
+    return signal.aborted ? [] : [sentence(error)]
+  }
+}
+
+/** What others left is finished or undone, and the release that was left is refused from here on. */
+export async function clearAfter(
+  attempt: Attempt,
+  { from, release }: Pick<Reachable, 'from' | 'release'>,
+): Promise<void> {
+  const { environment, kubectl, journal, by } = attempt
+  const { app } = environment
+  const { entry } = journal
+  const past = await unfinished(app, kubectl)
+  const open = past.filter(({ outcome, id }) => outcome === 'open' && id !== entry.id)
+  if (open.length > 0) await repair(attempt, { observed: await observe(app, kubectl), past: open })
+  const about = { by, at: entry.startedAt, record: entry.id, ...(entry.reason && { reason: entry.reason }) }
+  if (entry.from && entry.from.color === from) await markTakenBack(kubectl, app, entry.from.release, about)
+  await unmarkTakenBack(kubectl, app, release.release)
 }

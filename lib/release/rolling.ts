@@ -15,15 +15,16 @@ import { patchService } from '../cluster/commands.ts'
 import { service, type Manifest } from '../cluster/objects.ts'
 import type { World } from '../cluster/world.ts'
 import { DeployError, Exit, sentence } from '../errors.ts'
-import { journal as journalOf, journalled, openRecord, type Journal } from '../history/journal.ts'
-import { acquireLock, fence, isLockLoss, lockedBy, seizeLock, type Lock } from '../history/lock.ts'
-import { prune } from '../history/prune.ts'
+import { journal } from '../history/journal.ts'
+import { isLockLoss } from '../history/lock.ts'
 import { newEntry, type DeploymentRecord } from '../history/record.ts'
-import { readRecord, unfinished } from '../history/store.ts'
+import { markTakenBack, readRecord } from '../history/store.ts'
 import { reached } from '../traffic/reach.ts'
-import { pass } from './gates.ts'
-import type { Request } from './plan.ts'
-import { closeFailed, closeWell, tidyUp } from './settle.ts'
+import { recorded, type Attempt } from './attempt.ts'
+import { verify } from './gates.ts'
+import { refuseFailedDigest, type Request } from './plan.ts'
+import { AfterSwitch, tidyUp } from './settle.ts'
+import { underLock, type Found, type Held } from './under-lock.ts'
 
 export interface RollingPlan {
   release: Release
@@ -52,7 +53,9 @@ export async function planRolling(world: World, request: Request): Promise<Rolli
   const [changes] = await Promise.all([
     difference(world, from ? objects : []),
     dryRun(world, objects),
-    deployment && checkQuota(kubectl, deployment, declaredReplicas(rendered.painted), observed.colors.plain),
+    deployment &&
+      !kept &&
+      checkQuota(kubectl, deployment, declaredReplicas(rendered.painted), observed.colors.plain),
   ])
   return { release, from, observed, rendered, difference: changes }
 }
@@ -63,66 +66,77 @@ function asScaled(painted: readonly Manifest[], { colors: { plain } }: Observed)
   return withReplicas(painted, Math.max(declaredReplicas(painted), current ?? 0))
 }
 
-/** Carries a plan out. @throws DeployError (1) nothing was rolled out, (3) the previous release is back, (4) it is not */
+/** Carries a plan out. @throws DeployError (1) nothing was rolled out; AfterSwitch (3) the previous release is back, (4) it is not */
 export async function roll(
-  outer: World,
+  world: World,
   request: Request,
-  plan: RollingPlan,
+  planned: RollingPlan,
   gates: Gates,
 ): Promise<DeploymentRecord> {
-  const { log } = outer
-  log.step('Take the lock')
-  const lock = request.seize
-    ? await seizeLock(outer, request.id)
-    : await acquireLock(outer, plan.observed, request.id)
-  const held = lockedBy(outer, lock)
-  try {
-    if (plan.observed.service) await fence(held, plan.observed.service, lock)
-    await closeInterrupted(held)
-    const journal = await openRecord(held, entryOf(held, request, plan), plan.rendered.kept)
-    const world = journalled(held, journal)
-    let applied = false
-    try {
-      await rollOut(world, lock, plan, journal, gates, () => (applied = true))
-    } catch (error) {
-      if (applied && !isLockLoss(error)) throw await goBack(world, plan, journal, gates, error)
-      await closeFailed(world, journal, error, async () => {})
-      throw error
-    }
-    await closeWell(world, journal, plan.release.version)
-    await tidyUp(world, () => prune(world, [plan.release.release, plan.from?.release ?? '']))
-    log.done()
-    return journal.entry
-  } finally {
-    await lock.release()
-  }
+  const claim = { id: request.id, seize: request.kept !== undefined }
+  return await underLock(world, planned.observed, claim, gates, closeInterrupted, async (held, found) => {
+    const plan = stillTrue(found, request, planned)
+    return await recorded(held, entryOf(held, request, plan), plan.rendered.kept, async (attempt) => {
+      let applied = false
+      try {
+        await rollOut(attempt, request, plan, () => (applied = true))
+      } catch (error) {
+        if (!applied || isLockLoss(error)) throw error
+        throw request.kept ? unwell(attempt, plan, error) : await goBack(attempt, plan, error)
+      }
+      if (request.kept) await tidyUp(attempt, () => markLeft(attempt, plan))
+      return { outcome: 'succeeded' }
+    })
+  })
 }
 
 /** A rolling update goes on by itself; the next one replaces what an interrupted run applied. */
-async function closeInterrupted(world: World): Promise<void> {
-  for (const entry of await unfinished(world.environment.app, world.kubectl)) {
-    if (entry.outcome === 'open')
-      await journalOf(world, entry).close('interrupted', `followed by a run of ${world.by}`)
-  }
+async function closeInterrupted(held: Held, { past }: Omit<Found, 'repaired'>): Promise<boolean> {
+  for (const entry of past.filter(({ outcome }) => outcome === 'open'))
+    await journal(held, entry).close('interrupted', `followed by a run of ${held.by}`)
+  return false
+}
+
+/** @throws DeployError (1) when somebody else deployed between the plan and the lock, (6) for a refused digest */
+function stillTrue({ observed, past }: Found, request: Request, plan: RollingPlan): RollingPlan {
+  refuseFailedDigest(request, past)
+  const now = observed.colors.plain.release
+  if (now?.release === plan.from?.release) return { ...plan, observed }
+  throw new DeployError(
+    `${plan.from?.version ?? 'Nothing'} ran when this was planned, and ${now?.version ?? 'nothing'} runs now: look, and run it again`,
+  )
+}
+
+function entryOf({ gates, ...world }: Held, request: Request, plan: RollingPlan): DeploymentRecord {
+  const { from, release, observed } = plan
+  const smoke = request.kept ? request.smoke : gates.kept
+  return newEntry(world, {
+    id: request.id,
+    kind: request.kept ? 'rollback' : 'deploy',
+    from: from && side(observed.colors.plain),
+    to: { color: 'plain', ...release },
+    reason: request.reason,
+    allowedFailedDigest: request.allowFailedDigest,
+    override: request.override,
+    smoke: smoke && [...smoke],
+  })
 }
 
 async function rollOut(
-  world: World,
-  lock: Lock,
+  attempt: Attempt,
+  { kept, smoke }: Request,
   plan: RollingPlan,
-  journal: Journal,
-  gates: Gates,
   onApply: () => void,
 ): Promise<void> {
-  const { environment, log } = world
+  const { environment, log, lock } = attempt
   lock.check()
-  await migrate(world, plan.rendered)
+  await migrate(attempt, plan.rendered)
   log.step(`Roll out ${plan.release.version}`)
   lock.check()
   onApply()
-  await applyAndWait(world, plan.rendered.painted)
+  await applyAndWait(attempt, plan.rendered.painted)
   log.step('Verify through the live URL')
-  await pass(world, journal, gates, 'preview', { url: environment.url })
+  await verify(attempt, kept ? 'back' : 'preview', { url: environment.url }, smoke)
 }
 
 async function applyAndWait(world: World, objects: readonly Manifest[]): Promise<void> {
@@ -143,50 +157,51 @@ async function applyAndWait(world: World, objects: readonly Manifest[]): Promise
   await reached(world, world.environment.url, undefined, { opening })
 }
 
-/** @returns what to throw */
-async function goBack(
-  world: World,
-  plan: RollingPlan,
-  journal: Journal,
-  gates: Gates,
-  error: unknown,
-): Promise<DeployError> {
-  const { environment, kubectl, log, signal } = world
+/** Brings the previous release back, with the pods that there are now. @returns what to throw */
+async function goBack(attempt: Attempt, plan: RollingPlan, error: unknown): Promise<AfterSwitch> {
+  const { environment, kubectl, log, signal } = attempt
   const why = sentence(error)
-  if (signal.aborted) {
-    // What was applied rolls out by itself: the record stays open until somebody has seen how it ends.
-    const next = `bun scripts/deployment-status.ts --env ${environment.name} --repair`
-    return new DeployError(`${why}. The rollout goes on by itself; ${next} verifies it`, Exit.needsPerson)
-  }
+  if (signal.aborted) return goesOn(attempt, why)
   log.warn(why)
   try {
     const before = plan.from && (await readRecord(environment.app, kubectl, plan.from.release))
     if (!before || before.manifests.length === 0)
       throw new DeployError('no earlier release is kept that could be brought back')
     log.step(`Roll back to ${before.entry.to.version}`)
-    await applyAndWait(world, before.manifests)
-    await pass(world, journal, gates, 'back', { url: environment.url })
-    await journal.close('rolled-back', why)
-    return new DeployError(`${why}. Rolled back: ${before.entry.to.version} runs again`, Exit.rolledBack)
+    await applyAndWait(attempt, asScaled(before.manifests, await observe(environment.app, kubectl)))
+    await verify(attempt, 'back', { url: environment.url }, before.entry.smoke)
+    const message = `${why}. Rolled back: ${before.entry.to.version} runs again`
+    return new AfterSwitch(message, Exit.rolledBack, { outcome: 'rolled-back', message: why })
   } catch (failure) {
-    await journal.close('needs-person', `${why}; and the rollback failed: ${sentence(failure)}`)
-    const { context, namespace } = environment
-    const todo = `kubectl --context ${context} -n ${namespace} rollout undo deployment/${environment.app}`
-    return new DeployError(
+    if (signal.aborted) return goesOn(attempt, why)
+    const { context, namespace, app } = environment
+    const todo = `kubectl --context=${context} --namespace=${namespace} rollout undo deployment/${app}`
+    return new AfterSwitch(
       `${why}. The rollback failed too: ${sentence(failure)}. To try by hand:\n  ${todo}`,
       Exit.needsPerson,
+      { outcome: 'needs-person', message: `${why}; and the rollback failed: ${sentence(failure)}` },
     )
   }
 }
 
-function entryOf(world: World, request: Request, { from, release, observed }: RollingPlan): DeploymentRecord {
-  return newEntry(world, {
-    id: request.id,
-    kind: request.kept ? 'rollback' : 'deploy',
-    from: from && side(observed.colors.plain),
-    to: { color: 'plain', ...release },
-    reason: request.reason,
-    allowedFailedDigest: request.allowFailedDigest,
-    override: request.override,
-  })
+/** What was applied rolls out by itself: the record stays open until somebody has seen how it ends. */
+function goesOn({ environment }: World, why: string): AfterSwitch {
+  const next = `bun scripts/deployment-status.ts --env ${environment.name} --repair`
+  return new AfterSwitch(`${why}. The rollout goes on by itself; ${next} verifies it`, Exit.needsPerson)
+}
+
+/** A person has gone back: what was left is not brought back, whatever is not as it should be. */
+function unwell(world: World, { release }: RollingPlan, error: unknown): AfterSwitch {
+  if (world.signal.aborted) return goesOn(world, sentence(error))
+  const message = `${release.version} was brought back, but ${sentence(error)}`
+  return new AfterSwitch(message, Exit.needsPerson, { outcome: 'needs-person', message })
+}
+
+/** The release that was gone back from is refused from here on, and the one that was gone back to is not. */
+async function markLeft(
+  { environment, kubectl, by, journal: { entry } }: Attempt,
+  { from }: RollingPlan,
+): Promise<void> {
+  const about = { by, at: entry.startedAt, record: entry.id, ...(entry.reason && { reason: entry.reason }) }
+  if (from) await markTakenBack(kubectl, environment.app, from.release, about)
 }

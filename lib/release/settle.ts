@@ -3,7 +3,8 @@ import type { Color } from '../app/color.ts'
 import type { World } from '../cluster/world.ts'
 import { DeployError, Exit, sentence, type ExitCode } from '../errors.ts'
 import type { Journal } from '../history/journal.ts'
-import { isLockLoss } from '../history/lock.ts'
+import { isLockLoss, type Lock } from '../history/lock.ts'
+import { whereUsersAre } from './fence.ts'
 
 /** Something went wrong when traffic had moved already. The record says how it ended, or is left open. */
 export class AfterSwitch extends DeployError {
@@ -16,18 +17,34 @@ export class AfterSwitch extends DeployError {
   }
 }
 
-/** Closes the record of a change that went well. @throws AfterSwitch (4) when that cannot be stored */
+/** How an attempt ended well. */
+export interface Ending {
+  outcome: 'succeeded' | 'verified'
+  /** What did not go as it should, and is no reason to move users. */
+  remark?: string | undefined
+}
+
+/**
+ * Closes the record of a change that went well, once `restore` has put back what was changed for a time.
+ * @throws AfterSwitch (4) when one of the two cannot be done: the record stays open then
+ */
 export async function closeWell(
   { environment }: World,
   journal: Journal,
-  to: string,
-  message?: string,
+  { outcome, remark }: Ending,
+  restore: () => Promise<void>,
 ): Promise<void> {
+  let what = 'what was changed for a time could not be put back'
   try {
-    await journal.close('succeeded', message)
+    await restore()
+    what = 'the record could not be closed'
+    await journal.close(outcome, remark)
   } catch (error) {
+    const { to } = journal.entry
+    const where =
+      outcome === 'succeeded' ? `Users are on ${to.version} (${to.color})` : `${to.color} is verified`
     throw new AfterSwitch(
-      `Users are on ${to}, but the record could not be closed: ${sentence(error)}. ${repairLater(environment)} closes it`,
+      `${where}, but ${what}: ${sentence(error)}. ${repairLater(environment)} does it`,
       Exit.needsPerson,
     )
   }
@@ -64,15 +81,24 @@ export async function tidyUp({ log }: World, work: () => Promise<void>): Promise
   }
 }
 
-const repairLater = ({ name }: World['environment']): string =>
+export const repairLater = ({ name }: World['environment']): string =>
   `The next deployment or rollback, or bun scripts/deployment-status.ts --env ${name} --repair,`
 
-/** Stopped in the middle: the record stays open, and whoever comes next finishes or undoes it. */
-export function left({ environment }: World, to: Color, error: unknown): AfterSwitch {
-  if (error instanceof DeployError && error.exitCode === Exit.locked)
-    return new AfterSwitch(error.message, Exit.locked)
-  return new AfterSwitch(
-    `Stopped after the switch: users are on ${to}. ${repairLater(environment)} finishes or undoes it`,
-    Exit.needsPerson,
-  )
+/**
+ * Stopped in the middle, after traffic had moved: the record stays open, and whoever comes next finishes or undoes
+ * it. Where the lock is somebody else's by now his run has the last word (5); where it was only lost, nobody has.
+ */
+export async function left(world: World & { lock: Lock }, to: Color, error: unknown): Promise<AfterSwitch> {
+  const { environment, lock } = world
+  const next = `${repairLater(environment)} finishes or undoes it`
+  if (error instanceof DeployError && error.exitCode === Exit.interrupted)
+    return new AfterSwitch(`Stopped after the switch: users are on ${to}. ${next}`, Exit.needsPerson)
+  const unproven = `Users are on ${to}, unproven: ${sentence(error)}. ${next}`
+  if (!isLockLoss(error)) return new AfterSwitch(unproven, Exit.needsPerson)
+  const now = await whereUsersAre(world).catch(() => undefined)
+  if (now && now.token !== lock.token) {
+    const where = `Traffic had moved to ${to} before that; users are on ${now.color ?? 'no single color'} now`
+    return new AfterSwitch(`${sentence(error)}. ${where}`, Exit.locked)
+  }
+  return new AfterSwitch(unproven, Exit.needsPerson)
 }

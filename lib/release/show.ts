@@ -1,4 +1,5 @@
 /** A plan and a state as people read them. Pure. */
+import type { DeploymentRecord } from '../history/record.ts'
 import { key } from '../app/color.ts'
 import type { ColorState } from '../app/observe.ts'
 import type { Gates } from '../check.ts'
@@ -66,4 +67,13 @@ export function changedLines(difference: string): string {
     .map((line) => (line.startsWith('diff ') ? (line.split('/').at(-1) ?? line) : line))
     .filter((line, i, all) => /^[+-]/.test(line) || /^[+-]/.test(all[i + 1] ?? ''))
     .join('\n')
+}
+
+/** `1.0.0 is live in production (blue), 230 ms after the patch; nobody is on green any more since 9.2 s after it`. */
+export function broughtBack({ id, to, from, environment, switches }: DeploymentRecord): string {
+  const proof = switches.at(-1)
+  const when = proof && `, ${seconds(proof.firstNew ?? proof.converged)} after the patch`
+  const emptied =
+    proof?.emptied !== undefined && `; nobody is on ${from?.color} since ${seconds(proof.emptied)} after it`
+  return `${to.version} is live in ${environment} (${to.color})${when ?? ''}${emptied || ''}. Record ${id}`
 }

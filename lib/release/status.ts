@@ -1,6 +1,6 @@
 /** What an environment looks like now, as data and as lines for people. */
 import { colors, other, type Color, type Release } from '../app/color.ts'
-import { capacity, drift, isOverlap, liveColor, obstacles } from '../app/live.ts'
+import { capacity, drift, isOverlap, liveColor, obstacles, type Site } from '../app/live.ts'
 import type { Observed } from '../app/observe.ts'
 import { DeployError, sentence } from '../errors.ts'
 import { holder } from '../history/lock.ts'
@@ -28,17 +28,18 @@ export interface Status {
 
 /** Pure. */
 export function statusOf(
-  { app, name, strategy }: Environment,
+  environment: Environment,
   observed: Observed,
   past: readonly DeploymentRecord[],
 ): Status {
+  const { app, name, strategy } = environment
   const places = strategy === 'rolling' ? (['plain'] as const) : colors
   const workloads = places.map((place) => {
     const { color, release, ready, deployment } = observed.colors[place]
     return { color, ...(release && { release }), ready: ready.length, wanted: deployment?.spec.replicas ?? 0 }
   })
   const open = past.filter(({ outcome }) => outcome === 'open')
-  const found = strategy === 'rolling' ? { live: 'plain' as const } : live(app, observed)
+  const found = strategy === 'rolling' ? { live: 'plain' as const } : live(environment, observed)
   const changed = drift(app, observed)
   return {
     app,
@@ -49,15 +50,17 @@ export function statusOf(
     ...(changed && { drift: changed }),
     ...(observed.switch && { since: observed.switch.at }),
     rollback:
-      strategy === 'rolling' ? 'rolls out the manifests of the release before' : rollbackTakes(app, observed),
+      strategy === 'rolling'
+        ? 'rolls out the manifests of the release before'
+        : rollbackTakes(environment, observed),
     unfinished: leftBehind(observed, open),
   }
 }
 
-function live(app: string, observed: Observed): { live: Color | undefined; problem?: string } {
+function live(site: Site, observed: Observed): { live: Color | undefined; problem?: string } {
   try {
-    const color = liveColor(app, observed)
-    if (!isOverlap(app, observed.service?.spec.selector ?? {})) return { live: color }
+    const color = liveColor(site, observed)
+    if (!isOverlap(site.app, observed.service?.spec.selector ?? {})) return { live: color }
     return { live: color, problem: 'both colors are selected: an overlap switch has not been finished' }
   } catch (error) {
     if (!(error instanceof DeployError)) throw error
@@ -65,13 +68,13 @@ function live(app: string, observed: Observed): { live: Color | undefined; probl
   }
 }
 
-function rollbackTakes(app: string, observed: Observed): string {
+function rollbackTakes(site: Site, observed: Observed): string {
   try {
-    const target = chooseTarget(app, observed)
+    const target = chooseTarget(site, observed)
     if (target.kind === 'search') return 'is not known'
     const what = `to ${target.release.version} in ${target.to}`
     if (target.kind === 'warm')
-      return `is one patch, ${what}: ${observed.colors[target.to].ready.length} pods are ready`
+      return `is one patch, ${what}: ${target.short ?? `${observed.colors[target.to].ready.length} pods are ready`}`
     if (target.kind === 'scale') return `${what} must start pods first: ${target.missing}`
     return `${what} must start the release again from its record`
   } catch (error) {

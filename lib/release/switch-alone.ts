@@ -1,57 +1,98 @@
 /** A switch without a deployment: under the lock, recorded, proven, verified. */
 import type { Color } from '../app/color.ts'
 import { drift, liveColor } from '../app/live.ts'
-import { observe, side } from '../app/observe.ts'
+import { observe, side, type ColorState } from '../app/observe.ts'
 import type { Gates } from '../check.ts'
 import type { World } from '../cluster/world.ts'
-import { DeployError } from '../errors.ts'
-import { journalled, openRecord } from '../history/journal.ts'
+import { DeployError, Exit } from '../errors.ts'
 import { newEntry, type DeploymentRecord } from '../history/record.ts'
-import { closeFailed, closeWell } from './settle.ts'
+import { readRecord } from '../history/store.ts'
+import { recorded, type Attempt } from './attempt.ts'
+import { repair } from './repair.ts'
+import type { Ending } from './settle.ts'
+import { settleForward } from './settle-forward.ts'
 import { switchOver } from './switchover.ts'
+import { wasLive } from './target.ts'
 import { underLock } from './under-lock.ts'
+import { comesBack, enter, type Way } from './way-back.ts'
 
 interface SwitchRequest {
   id: string
   to: Color
   reason: string | undefined
+  /** Why users are sent to what has not passed its gates, or was gone back from. */
+  override?: string | undefined
 }
 
-/** @throws DeployError (1) when the color may not have traffic, and as `switchOver` */
+/**
+ * Sends users to the other color. One that they have been on before is gone back to, by the law of the way back;
+ * any other must have passed its gates, and is opened as a deployment opens it.
+ * @throws DeployError (1) when the color may not have traffic, (6) when it has not passed its gates; AfterSwitch
+ */
 export async function switchAlone(
   outer: World,
   request: SwitchRequest,
   gates: Gates,
 ): Promise<DeploymentRecord> {
-  const seen = await observe(outer.environment.app, outer.kubectl)
-  return await underLock(outer, seen, request, gates, async ({ world, lock, observed }) => {
+  const { environment } = outer
+  const seen = await observe(environment.app, outer.kubectl)
+  return await underLock(outer, seen, request, gates, repair, async (held, { observed }) => {
     const { to } = request
-    const from = liveColor(outer.environment.app, observed)
+    const from = liveColor(environment, observed)
     if (from === to) throw new DeployError(`Users are on ${to} already`)
-    const ends = { from: side(observed.colors[from]), to: side(observed.colors[to]) }
-    const entry = newEntry(world, {
+    const state = observed.colors[to]
+    const known = wasLive(observed, side(state))
+    const override = known ? undefined : await refuseUnproven(held, state, request.override)
+    const entry = newEntry(held, {
       id: request.id,
       kind: 'switch',
       reason: request.reason,
-      drift: drift(outer.environment.app, observed),
-      ...ends,
+      drift: drift(environment.app, observed),
+      from: side(observed.colors[from]),
+      to: side(state),
+      temporary: { replicas: known ? comesBack(held, observed.colors[from]) : [] },
+      ...(override && { override }),
     })
-    const journal = await openRecord(world, entry, [])
-    const change = { kind: 'switch', from, to, atLeast: 1, lock, journal, gates } as const
-    try {
-      const underway = await switchOver(journalled(world, journal), change)
-      await underway.settle()
-      await closeWell(world, journal, to)
-    } catch (error) {
-      await closeFailed(world, journal, error, async () => {})
-      throw error
-    }
-    return journal.entry
+    return await recorded(held, entry, [], async (attempt) =>
+      known ? await enter(attempt, { from, to }, 'switch') : await forward(attempt, { from, to }),
+    )
   })
+}
+
+/** Outcomes of the record of a release that has passed its gates. */
+const PROVEN: readonly string[] = ['succeeded', 'released', 'verified']
+
+/**
+ * What the gates have refused, or somebody has gone back from, is not opened by another door.
+ * @returns what goes into the record where it is opened all the same
+ * @throws DeployError (6)
+ */
+async function refuseUnproven(
+  { environment, kubectl }: World,
+  state: ColorState,
+  override: string | undefined,
+): Promise<DeploymentRecord['override']> {
+  const record = state.release && (await readRecord(environment.app, kubectl, state.release.release))
+  const { outcome, message } = record?.entry ?? {}
+  if (outcome && PROVEN.includes(outcome)) return undefined
+  const ended = outcome && `its deployment ended ${outcome}${message ? ` (${message})` : ''}`
+  const missing = [ended ?? 'no record says that it has passed its gates']
+  if (override !== undefined) return { reason: override, missing }
+  throw new DeployError(
+    `${side(state).version} in ${state.color} may not be opened to users: ${missing.join('; ')}. ` +
+      'If it must be all the same: --override "<reason>"',
+    Exit.refused,
+  )
+}
+
+/** Users are sent to what has passed its gates and that they have not been on, as a deployment does it. */
+async function forward(attempt: Attempt, { from, to }: Way): Promise<Ending> {
+  const underway = await switchOver(attempt, { kind: 'switch', from, to, atLeast: 1 })
+  return await settleForward(attempt, { from, to }, underway)
 }
 
 /** Finishes or undoes what an interrupted run left behind, and nothing else. */
 export async function repairAlone(outer: World, id: string, gates: Gates): Promise<boolean> {
   const seen = await observe(outer.environment.app, outer.kubectl)
-  return await underLock(outer, seen, { id }, gates, async ({ repaired }) => await Promise.resolve(repaired))
+  return await underLock(outer, seen, { id }, gates, repair, (_, { repaired }) => Promise.resolve(repaired))
 }

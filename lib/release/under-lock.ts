@@ -3,44 +3,60 @@ import { observe, type Observed } from '../app/observe.ts'
 import type { Gates } from '../check.ts'
 import type { World } from '../cluster/world.ts'
 import { acquireLock, fence, lockedBy, seizeLock, type Lock } from '../history/lock.ts'
+import type { DeploymentRecord } from '../history/record.ts'
 import { unfinished } from '../history/store.ts'
-import { repair } from './repair.ts'
-import { narrow } from './switchover.ts'
 
-export interface Held {
-  /** Stops when the lock is lost. */
-  world: World
+/** A world whose lock is ours; it stops when the lock is lost. */
+export interface Held extends World {
   lock: Lock
-  /** As it is now that nobody else writes. */
+  gates: Gates
+}
+
+/** What was found once nobody else writes. */
+export interface Found {
   observed: Observed
+  /** Records that are open, and those whose digest is refused. */
+  past: readonly DeploymentRecord[]
   /** An interrupted predecessor was finished or undone: what was planned before may not hold. */
   repaired: boolean
 }
 
+export interface Claim {
+  id: string
+  /** Takes the lock from whoever has it: a way back must not wait for a deployment. */
+  seize?: boolean
+}
+
 /**
- * Takes the lock, marks the live Service with it, finishes or undoes what was left behind, calls `use`, and lets
- * the lock go. `seen` is what was read before: the Service's mark must not be read after the lock was taken.
+ * Takes the lock, marks the live Service with it, has what was left behind cleared up, calls `use`, and lets the
+ * lock go. `seen` is what was read before: the Service's mark must not be read after the lock was taken.
+ * @param clearUp finishes or undoes what is open; returns whether there was anything to do
  */
 export async function underLock<T>(
   outer: World,
   seen: Observed,
-  { id, seize = false }: { id: string; seize?: boolean },
+  { id, seize = false }: Claim,
   gates: Gates,
-  use: (held: Held) => Promise<T>,
+  clearUp: (held: Held, found: Omit<Found, 'repaired'>) => Promise<boolean>,
+  use: (held: Held, found: Found) => Promise<T>,
 ): Promise<T> {
   const { environment, log } = outer
   log.step('Take the lock')
   const lock = seize ? await seizeLock(outer, id) : await acquireLock(outer, seen, id)
-  const world = lockedBy(outer, lock)
+  const held = { ...lockedBy(outer, lock), lock, gates }
+  const look = async (): Promise<Omit<Found, 'repaired'>> => {
+    const [observed, past] = await Promise.all([
+      observe(environment.app, held.kubectl),
+      unfinished(environment.app, held.kubectl),
+    ])
+    return { observed, past }
+  }
   try {
-    if (seen.service) await fence(world, seen.service, lock)
+    if (seen.service) await fence(held, seen.service, lock)
     // Read again: what was open when it was seen may have ended well since.
-    const look = () => observe(environment.app, world.kubectl)
-    const [observed, past] = await Promise.all([look(), unfinished(environment.app, world.kubectl)])
-    const open = past.filter(({ outcome }) => outcome === 'open')
-    const finished = await repair(world, lock, observed, open, gates)
-    const repaired = (await narrow(world, lock, finished ? await look() : observed)) || finished
-    const result = await use({ world, lock, repaired, observed: repaired ? await look() : observed })
+    const found = await look()
+    const repaired = await clearUp(held, found)
+    const result = await use(held, { ...(repaired ? await look() : found), repaired })
     log.done()
     return result
   } finally {

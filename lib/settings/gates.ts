@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { threshold } from './threshold.ts'
 import { count, duration, headers, method, path, status, variable } from './scalars.ts'
 
-const smokeCheck = z.strictObject({
+export const smokeCheck = z.strictObject({
   name: z.string().min(1),
   method: method.default('GET'),
   path,

@@ -44,7 +44,8 @@ export async function patchSelector(
     })
     const moved = (now: Service) => Bun.deepEquals(now.spec.selector, selector) && isOurs(now, move)
     if (current && moved(current)) return current
-    if (!isAnswer(error) && current && (await isTooLate(kubectl, move, current, onMoved, moved))) onMoved()
+    const landed = !isAnswer(error) && current && (await landedLate(kubectl, move, current, onMoved, moved))
+    if (landed) return landed
     throw refusal(error, move, current)
   }
 }
@@ -55,21 +56,30 @@ const isAnswer = (error: unknown): boolean =>
 
 /**
  * A patch whose answer was lost may still be carried out. It tests the token that it was made under: another
- * token in its place, and the server refuses it. @returns whether it had been carried out before that
+ * token in its place, and the server refuses it. @returns the Service, if it had been carried out before that
  */
-async function isTooLate(
+async function landedLate(
   kubectl: Kubectl,
   { token }: Move,
   { metadata }: Service,
   onUnknown: () => void,
   moved: (now: Service) => boolean,
-): Promise<boolean> {
+): Promise<Service | undefined> {
   const path = annotation(key.lock)
   const was: JsonPatch[] = token.expected ? [{ op: 'test', path, value: token.expected }] : []
-  const voided: JsonPatch = { op: 'add', path, value: `${token.next}-void` }
+  const value = `${token.next}-void`
   try {
-    const [now] = await kubectl.quietly(patchService(metadata.name, [...was, voided]), service)
-    return now !== undefined && moved(now)
+    const mark = patchService(metadata.name, [...was, { op: 'add', path, value }])
+    const [now] = await kubectl.quietly(mark, service)
+    if (now === undefined || !moved(now)) return undefined
+    // It was carried out, by us: the mark that was to stop it would stop what comes next.
+    onUnknown()
+    const back: JsonPatch[] = [
+      { op: 'test', path, value },
+      { op: 'add', path, value: token.next },
+    ]
+    const [ours] = await kubectl.quietly(patchService(metadata.name, back), service)
+    return ours
   } catch (error) {
     onUnknown()
     throw error
@@ -117,11 +127,4 @@ function refusal(
     )
   }
   return error
-}
-
-/** What a person runs when nothing else is left: the selector as it should be. */
-export function byHand(world: World, color: Color): string {
-  const { app, namespace, context } = world.environment
-  const change = JSON.stringify([{ op: 'replace', path: SELECTOR, value: { app, color } }])
-  return `kubectl --context ${context} -n ${namespace} patch service ${app} --type=json -p '${change}'`
 }

@@ -8,7 +8,7 @@ import type { Command, Output, RunOptions, Shell } from '../../lib/command.ts'
 import type { Manifest } from '../../lib/cluster/objects.ts'
 import { APP, ready, type Stored } from './objects.ts'
 
-const WRITES = ['create', 'replace', 'patch', 'apply', 'delete', 'rollout', 'scale']
+const WRITES = ['create', 'replace', 'patch', 'apply', 'delete', 'annotate']
 
 const KINDS: Record<string, string> = {
   services: 'Service',
@@ -19,6 +19,7 @@ const KINDS: Record<string, string> = {
   leases: 'Lease',
   configmaps: 'ConfigMap',
   endpointslices: 'EndpointSlice',
+  poddisruptionbudgets: 'PodDisruptionBudget',
   resourcequotas: 'ResourceQuota',
 }
 
@@ -122,6 +123,15 @@ export class Cluster implements Shell {
     return stored
   }
 
+  /** A changed Deployment, with pods of its own. */
+  #roll(changed: Stored): Stored {
+    const metadata = { ...changed.metadata, generation: (changed.metadata.generation ?? 0) + 1 }
+    const stored = { ...changed, metadata }
+    this.objects.set(`Deployment/${metadata.name}`, stored)
+    this.#rollOut(stored)
+    return stored
+  }
+
   #rollOut({ metadata, spec, ...deployment }: Stored): void {
     const { name, uid = '', generation = 1, labels = {} } = metadata
     for (const pod of this.all('Pod')) {
@@ -155,9 +165,8 @@ export class Cluster implements Shell {
         return this.#apply(args, JSON.parse(input))
       case 'patch':
         return this.#patch(args)
-      case 'scale':
-      case 'rollout':
-        return this.#resize(args)
+      case 'annotate':
+        return this.#annotate(args)
       case 'delete':
         for (const name of args.slice(1)) this.objects.delete(`${kindOf(args[0])}/${name}`)
         return said('')
@@ -221,7 +230,15 @@ export class Cluster implements Shell {
 
   #apply(args: string[], { items }: { items: Stored[] }): Output {
     if (args.includes('--dry-run=server')) return said('')
-    for (const item of items) this.put(item)
+    const stale = items.filter(({ kind, metadata: { name, resourceVersion } }) => {
+      const before = this.objects.get(`${kind}/${name}`)
+      return resourceVersion && before && before.metadata.resourceVersion !== resourceVersion
+    })
+    for (const item of items) if (!stale.includes(item)) this.put(item)
+    if (stale.length > 0)
+      return refused(
+        `error: Operation cannot be fulfilled on ${stale[0]?.kind} "${stale[0]?.metadata.name}": the object has been modified`,
+      )
     return said('')
   }
 
@@ -236,17 +253,24 @@ export class Cluster implements Shell {
     const operations = JSON.parse(text ?? '[]') as Operation[]
     if (applyPatch(draft, operations).some((error) => error !== null))
       return refused('The request is invalid: the server rejected our request due to an error in our request')
-    this.objects.set(id, draft)
     draft.metadata.resourceVersion = String(++this.#version)
+    // A workload that is changed rolls out, as the controller has it.
+    if (draft.kind === 'Deployment' && !Bun.deepEquals(draft.spec, before.spec))
+      return said(JSON.stringify(this.#roll(draft)))
+    this.objects.set(id, draft)
     return said(JSON.stringify(draft))
   }
 
-  #resize(args: string[]): Output {
-    const name = args.find((arg) => arg.startsWith('deployment/'))?.slice('deployment/'.length) ?? ''
-    const replicas = args.find((arg) => arg.startsWith('--replicas='))?.slice('--replicas='.length)
-    const found = this.objects.get(`Deployment/${name}`)
-    if (!found) return refused(`Error from server (NotFound): deployments.apps "${name}" not found`)
-    this.put({ ...found, ...(replicas && { spec: { replicas: Number(replicas) } }) })
+  #annotate(args: string[]): Output {
+    const [kinds = '', ...flags] = args
+    const selector = flags.find((arg) => arg.startsWith('--selector='))?.slice('--selector='.length)
+    const [name = '', value = ''] = flags.find((arg) => !arg.startsWith('--'))?.split('=') ?? []
+    const wanted = kinds.split(',').map((kind) => KINDS[kind])
+    for (const object of this.objects.values()) {
+      if (!wanted.includes(object.kind) || !matches(object, selector)) continue
+      object.metadata.annotations = { ...object.metadata.annotations, [name]: value }
+      object.metadata.resourceVersion = String(++this.#version)
+    }
     return said('')
   }
 }
@@ -271,7 +295,8 @@ function nameOfWrite(args: readonly string[], input = ''): string | undefined {
   if (args.includes('--dry-run=server')) return undefined
   const words = args.filter((arg) => !arg.startsWith('-'))
   if (verb === 'patch' || verb === 'delete' || verb === 'rollout') return words.slice(0, 3).join(' ')
-  if (verb === 'scale') return `${words.slice(0, 2).join(' ')} ${args.at(-1)?.replace('--replicas=', '')}`
+  if (verb === 'annotate')
+    return `fence ${args.find((arg) => arg.startsWith('--selector='))?.split('color=')[1]}`
   const { kind, metadata, items } = JSON.parse(input) as Stored & { items?: Stored[] }
   if (!items) return kind === 'ConfigMap' ? 'create record' : `${verb} ${kind} ${metadata.name}`
   if (verb === 'create') return undefined

@@ -4,6 +4,9 @@ import type { Manifest } from '../../lib/cluster/objects.ts'
 
 export const APP = 'chat'
 
+/** Where it is, as a command must say it. */
+export const SITE = { app: APP, context: 'test', namespace: 'chat-test' }
+
 /** What a test puts into the cluster and reads from it again. */
 export interface Stored {
   apiVersion: string

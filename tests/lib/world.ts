@@ -175,8 +175,12 @@ export function lastSwitch(cluster: Cluster, about: object = {}): void {
 export type Says = Verdict | ((target: Target) => Verdict | Promise<Verdict>)
 
 /** Gates that say what a test wants (after going back, what they said before), and remember where they were pointed. */
-export function gates(says: { preview?: Says; live?: Says; back?: Says } = {}): Gates & { asked: string[] } {
+export function gates(
+  says: { preview?: Says; live?: Says; back?: Says } = {},
+): Gates & { asked: string[]; told: unknown[] } {
   const asked: string[] = []
+  /** What they were told that a release went live with. */
+  const told: unknown[] = []
   const gate =
     (name: 'preview' | 'live' | 'back'): Gate =>
     async (target) => {
@@ -186,7 +190,18 @@ export function gates(says: { preview?: Says; live?: Says; back?: Says } = {}): 
       const result = { gate: 'smoke', name, verdict, ms: 1, expected: 'health', seen: verdict }
       return [result satisfies CheckResult]
     }
-  return { names: ['smoke'], preview: gate('preview'), live: gate('live'), back: gate('back'), asked }
+  return {
+    names: ['smoke'],
+    kept: [{ name: 'health', fingerprint: 'f' }],
+    preview: gate('preview'),
+    live: gate('live'),
+    back: (kept) => {
+      told.push(kept)
+      return gate('back')
+    },
+    asked,
+    told,
+  }
 }
 
 /** The exit code and the sentence of what a procedure throws. */

@@ -197,7 +197,7 @@ describe('the gates of an environment', () => {
   })
 
   test('after going back, a release is not judged by checks that it never knew', async () => {
-    const results = await gatesOf(all).back(target(), never)
+    const results = await gatesOf(all).back()(target(), never)
     expect(new Set(results.map(({ gate }) => gate))).toEqual(new Set(['smoke']))
   })
 })

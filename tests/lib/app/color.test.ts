@@ -4,7 +4,7 @@ import { capacity, drift, isOverlap, isUnused, liveColor, obstacles } from '../.
 import { key, names, other } from '../../../lib/app/color.ts'
 import { watched } from '../../../lib/cluster/objects.ts'
 import { Cluster } from '../cluster.ts'
-import { APP, autoscaler, deployment, live, made, ready, service, waiting } from '../objects.ts'
+import { APP, SITE, autoscaler, deployment, live, made, ready, service, waiting } from '../objects.ts'
 import { rehearse, running } from '../world.ts'
 
 const seen = (cluster: Cluster): Observed =>
@@ -127,7 +127,7 @@ describe('liveColor', () => {
       'one label more',
       { ...live('blue'), tier: 'web' },
       undefined,
-      /selects .* kubectl patch service chat --type=json/,
+      /selects [^]*kubectl --context=test --namespace=chat-test patch service chat --type=json/,
     ],
     ['nothing yet', {}, undefined, /No release of chat has been opened to users here yet/],
     ['nothing any more', {}, { ...half, overlap: undefined }, /selects \{\}/],
@@ -135,12 +135,12 @@ describe('liveColor', () => {
     const cluster = blueAndGreen()
     cluster.objects.delete(`Service/${APP}`)
     cluster.put({ ...(change ? annotated(change) : service(APP)), spec: { selector } })
-    const read = () => liveColor(APP, seen(cluster))
+    const read = () => liveColor(SITE, seen(cluster))
     if (expected instanceof RegExp) expect(read).toThrow(expected)
     else expect(read()).toBe(expected as 'blue')
   })
 
-  test('no Service', () => expect(() => liveColor(APP, seen(new Cluster()))).toThrow(/deploy a first one$/))
+  test('no Service', () => expect(() => liveColor(SITE, seen(new Cluster()))).toThrow(/deploy a first one$/))
 })
 
 describe('drift', () => {

@@ -212,12 +212,12 @@ test('scaling down is not over before the pods are gone, however late the contro
   })
   cluster.intercept = (line) => {
     // The API server has taken it; no pod has been told yet.
-    if (!line.startsWith('scale')) return undefined
-    const { spec } = cluster.object('Deployment', `${APP}-blue`)
-    Object.assign(spec ?? {}, { replicas: 0 })
-    return { stdout: '', stderr: '', exitCode: 0 }
+    if (!line.startsWith('patch deployment')) return undefined
+    const changed = cluster.object('Deployment', `${APP}-blue`)
+    Object.assign(changed.spec ?? {}, { replicas: 0 })
+    return { stdout: JSON.stringify(changed), stderr: '', exitCode: 0 }
   }
-  await retire(world, 'blue')
+  await retire(world, (await rehearsal.observed()).colors.blue)
   expect(cluster.all('Pod')).toEqual([])
   expect(log.lines).toEqual(['2 pods of blue are finishing'])
 })
@@ -240,7 +240,7 @@ test.each([
     metadata: { name: 'old', labels: { app: APP, color: 'blue' }, deletionTimestamp: '2026-11-23T08:00:00Z' },
   })
   clock.during.set(400, () => void cluster.objects.delete(`Pod/${metadata.name}`))
-  await retire(world, 'blue')
+  await retire(world, (await rehearsal.observed()).colors.blue)
   expect(log.lines).toEqual(said)
 })
 

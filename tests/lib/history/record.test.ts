@@ -157,13 +157,14 @@ test('the history is newest first; what is unfinished are the open and the rolle
   const { world } = rehearsal
   for (const [i, outcome] of outcomes.entries())
     await openRecord(world, entryOf(rehearsal, `0${i}`, { outcome }), [])
-  expect(ids(await history(APP, world.kubectl, 3))).toEqual(['06', '05', '04'])
+  expect(ids(await history(APP, world.kubectl, 3))).toEqual(['08', '07', '06'])
   expect((await unfinished(APP, world.kubectl)).map(({ outcome }) => outcome)).toEqual([
+    'taken-back',
     'rolled-back',
     'open',
   ])
-  const [failed] = await unfinished(APP, world.kubectl)
-  if (failed) await release(world.kubectl, failed)
+  for (const entry of await unfinished(APP, world.kubectl))
+    if (entry.outcome !== 'open') await release(world.kubectl, entry)
   expect((await unfinished(APP, world.kubectl)).map(({ outcome }) => outcome)).toEqual(['open'])
 })
 

@@ -36,10 +36,10 @@ const go = async (rehearsal: Rehearsal, plan: Plan, says: Record<string, Says> =
 
 const FENCE = ['create Lease chat-deploy', `patch service ${APP}`]
 const SERVICES = `apply Service/${APP} Service/${APP}-preview`
-const GREEN = `${SERVICES} Deployment/${APP}-green HorizontalPodAutoscaler/${APP}-green`
+const GREEN = `apply Deployment/${APP}-green HorizontalPodAutoscaler/${APP}-green`
 const BOUNDS = `patch horizontalpodautoscaler ${APP}-green`
 const RELEASE = 'patch lease chat-deploy'
-const START = [...FENCE, 'create record', GREEN]
+const START = [...FENCE, 'create record', SERVICES, GREEN]
 
 describe('deploy', () => {
   test('writes in this order, and nothing else', async () => {
@@ -47,7 +47,7 @@ describe('deploy', () => {
     const { cluster, log } = rehearsal
     running(cluster, { blue: '1.0.0' }, 'blue')
     const entry = await go(rehearsal, await planned(rehearsal))
-    const recycled = `rollout restart deployment/${APP}-blue`
+    const recycled = `patch deployment ${APP}-blue`
     expect(cluster.writes).toEqual([...START, `patch service ${APP}`, recycled, BOUNDS, RELEASE])
     expect(cluster.selector()).toEqual({ app: APP, color: 'green' })
     expect(cluster.records()).toMatchObject([{ id: next.release, outcome: 'succeeded', reason: 'a feature' }])
@@ -55,6 +55,7 @@ describe('deploy', () => {
     expect(entry.checks.map(({ name }) => name)).toEqual(['preview', 'live'])
     expect(log.steps).toEqual([
       'Take the lock',
+      'Apply what is shared',
       'Start 1.1.0 in green',
       'Verify green through the preview',
       'Switch blue → green',
@@ -91,7 +92,8 @@ describe('deploy', () => {
     expect(cluster.writes).toEqual([
       'create Lease chat-deploy',
       'create record',
-      `${SERVICES} Deployment/${APP}-blue HorizontalPodAutoscaler/${APP}-blue`,
+      SERVICES,
+      `apply Deployment/${APP}-blue HorizontalPodAutoscaler/${APP}-blue`,
       `patch service ${APP}`,
       `patch service ${APP}-preview`,
       `patch service ${APP}`,
@@ -139,8 +141,8 @@ describe('deploy', () => {
     await go(rehearsal, await planned(rehearsal))
     const then = {
       keep: [],
-      recycle: [`rollout restart deployment/${APP}-blue`],
-      'scale-down': [`scale deployment/${APP}-blue 0`],
+      recycle: [`patch deployment ${APP}-blue`],
+      'scale-down': [`patch deployment ${APP}-blue`],
     }[afterSwitch]
     expect(cluster.writes).toEqual([...START, `patch service ${APP}`, ...then, BOUNDS, RELEASE])
   })
@@ -296,7 +298,8 @@ const cases: Case[] = [
       }),
     says: { live: 'failed' },
     code: 5,
-    message: /^The lock was taken over: this run stops here$/,
+    message:
+      /^The lock was taken over: this run stops here\. Traffic had moved to green before that; users are on blue now$/,
     users: 'blue',
     outcome: 'open',
   },
@@ -320,7 +323,7 @@ const cases: Case[] = [
     says: { live: 'failed' },
     code: 4,
     message:
-      /The rollback failed too: .*forbidden.* To send users to blue by hand:\n {2}kubectl --context test -n chat-test patch service chat --type=json -p '\[\{"op":"replace","path":"\/spec\/selector","value":\{"app":"chat","color":"blue"\}\}\]'$/s,
+      /The rollback failed too: .*forbidden.* To send users to blue by hand:\n {2}kubectl --context=test --namespace=chat-test patch service chat --type=json -p '\[\{"op":"replace","path":"\/spec\/selector","value":\{"app":"chat","color":"blue"\}\}\]'$/s,
     users: 'green',
     outcome: 'needs-person',
   },
@@ -332,7 +335,7 @@ const cases: Case[] = [
     },
     says: { live: 'failed' },
     code: 4,
-    message: /The rollback failed too: .*does not answer.*by hand:\n {2}kubectl/s,
+    message: /The rollback failed too: .*does not answer.*by hand, once the cluster answers:\n {2}kubectl/s,
     users: 'green',
     outcome: 'open',
   },
@@ -340,7 +343,7 @@ const cases: Case[] = [
     name: 'the API server goes away after the switch, and all is well with users',
     spoil: cutOff,
     code: 4,
-    message: /^Users are on green, but .*does not answer/,
+    message: /^Users are on 1\.1\.0 \(green\), but .*does not answer/,
     users: 'green',
     outcome: 'open',
   },
@@ -355,7 +358,7 @@ const cases: Case[] = [
         return UNREACHABLE
       }),
     code: 4,
-    message: /does not answer.*by hand:\n {2}kubectl/s,
+    message: /does not answer.*by hand, once the cluster answers:\n {2}kubectl/s,
     users: 'green',
     outcome: 'open',
   },
@@ -370,7 +373,7 @@ const cases: Case[] = [
   {
     name: 'an interrupt while blue is recycled',
     spoil: ({ cluster, interrupt }) =>
-      (cluster.intercept = (line) => void (line.startsWith('rollout restart') && interrupt())),
+      (cluster.intercept = (line) => void (line.startsWith(`patch deployment ${APP}-blue`) && interrupt())),
     code: 4,
     message: /^Stopped after the switch: users are on green/,
     users: 'green',
@@ -388,7 +391,9 @@ const cases: Case[] = [
     name: 'blue cannot be recycled',
     spoil: ({ cluster }) =>
       (cluster.intercept = (line) =>
-        line.startsWith('rollout restart') ? refused('Error from server (Forbidden): no') : undefined),
+        line.startsWith(`patch deployment ${APP}-blue`)
+          ? refused('Error from server (Forbidden): no')
+          : undefined),
     code: 0,
     message: /^$/,
     users: 'green',
@@ -421,7 +426,7 @@ describe('what goes wrong', () => {
       running(cluster, { blue: '1.0.0' }, 'blue')
       const plan = await planned(rehearsal)
       await failure(go(rehearsal, plan, { preview: 'failed' }, { clean }))
-      expect(cluster.writes.includes(`scale deployment/${APP}-green 0`)).toBe(clean)
+      expect(cluster.object('Deployment', `${APP}-green`).spec?.replicas).toBe(clean ? 0 : 2)
     }
   })
 
@@ -433,7 +438,9 @@ describe('what goes wrong', () => {
     cluster.put({ ...service(APP), spec: { selector: { app: APP, color: 'green' } } })
     expect(await failure(go(rehearsal, plan))).toMatchObject({
       code: 1,
-      message: expect.stringMatching(/Traffic moved from blue to green/),
+      message: expect.stringMatching(
+        /^Users were on 1\.0\.0 \(blue\) when this was planned, and are on 1\.2\.0 \(green\) now/,
+      ),
     })
     expect(cluster.writes).toEqual([...FENCE, RELEASE])
   })

@@ -6,7 +6,7 @@ import { rollBack, type RollbackRequest } from '../../../lib/release/rollback.ts
 import { newEntry, type DeploymentRecord } from '../../../lib/history/record.ts'
 import { openRecord } from '../../../lib/history/journal.ts'
 import { refused, UNREACHABLE } from '../cluster.ts'
-import { APP, deployment, live, made, service } from '../objects.ts'
+import { APP, SITE, deployment, live, made, service } from '../objects.ts'
 import { failure, gates, rehearse, running, type Rehearsal, type Says, lastSwitch } from '../world.ts'
 
 // The machine may be busy with other things.
@@ -27,17 +27,17 @@ describe('chooseTarget', () => {
   }[] = [
     {
       name: 'the color that was live before, all pods ready',
-      target: { kind: 'warm', from: 'green', to: 'blue', release: made('1.0.0'), atLeast: 2 },
+      target: { kind: 'warm', from: 'green', to: 'blue', release: made('1.0.0'), enough: 2 },
     },
     {
       name: 'a color that was scaled down',
       given: ({ cluster }) => cluster.put(deployment('blue', made('1.0.0'), 0)),
-      target: { kind: 'scale', to: 'blue', atLeast: 2, missing: '0 of 2 pods ready' },
+      target: { kind: 'scale', to: 'blue', enough: 2, missing: 'no pod of blue is ready; 0 of 2 pods ready' },
     },
     {
       name: 'fewer pods than the live color has',
       given: ({ cluster }) => cluster.put(deployment('green', made('1.1.0'), 5)),
-      target: { kind: 'scale', to: 'blue', atLeast: 5, missing: '2 of 5 pods ready' },
+      target: { kind: 'scale', to: 'blue', enough: 5, missing: '2 of 5 pods ready' },
     },
     {
       name: 'a color in which something else was put since',
@@ -111,8 +111,8 @@ describe('chooseTarget', () => {
     afterDeployment(rehearsal)
     given?.(rehearsal)
     const observed = await rehearsal.observed()
-    if (target instanceof RegExp) expect(() => chooseTarget(APP, observed, version)).toThrow(target)
-    else expect(chooseTarget(APP, observed, version)).toMatchObject(target)
+    if (target instanceof RegExp) expect(() => chooseTarget(SITE, observed, { version })).toThrow(target)
+    else expect(chooseTarget(SITE, observed, { version })).toMatchObject(target)
   })
 })
 
@@ -120,7 +120,7 @@ const request: RollbackRequest = { id: 'r-back', reason: 'it is slow' }
 
 async function back(rehearsal: Rehearsal, says: Record<string, Says> = {}): Promise<DeploymentRecord> {
   const observed = await rehearsal.observed()
-  const target = chooseTarget(APP, observed)
+  const target = chooseTarget(SITE, observed)
   if (target.kind !== 'warm' && target.kind !== 'scale') throw new Error(target.kind)
   return await rollBack(rehearsal.world, request, observed, target satisfies Target, gates(says))
 }
@@ -140,6 +140,9 @@ describe('rollBack', () => {
     expect(cluster.writes.toSorted()).toEqual([
       'create Lease chat-deploy',
       'create record',
+      'fence blue',
+      `patch deployment ${APP}-green`,
+      `patch deployment ${APP}-green`,
       'patch lease chat-deploy',
       `patch service ${APP}`,
     ])
@@ -171,9 +174,12 @@ describe('rollBack', () => {
       `patch service ${APP}`,
       'create record',
       `patch horizontalpodautoscaler ${APP}-blue`,
-      `scale deployment/${APP}-blue 2`,
+      `patch deployment ${APP}-blue`,
       `patch service ${APP}`,
+      'fence blue',
+      `patch deployment ${APP}-green`,
       `patch horizontalpodautoscaler ${APP}-blue`,
+      `patch deployment ${APP}-green`,
       'patch lease chat-deploy',
     ])
     expect(cluster.selector()).toEqual(live('blue'))
@@ -210,7 +216,6 @@ describe('rollBack', () => {
     message: RegExp
     users: Color
   }
-  const byHand = /To send them back to green:\n {2}kubectl --context test -n chat-test patch service chat/
   const failing: Failing[] = [
     {
       name: 'the patch is refused',
@@ -238,7 +243,7 @@ describe('rollBack', () => {
       spoil: () => {},
       says: { live: 'failed' },
       code: 4,
-      message: /^Users are on blue \(1\.0\.0\), but 1 of 1 checks did not pass/,
+      message: /^Users are on blue, but by today's deploy\.yaml: 1 of 1 checks did not pass/,
       users: 'blue',
     },
     {
@@ -247,7 +252,7 @@ describe('rollBack', () => {
         (cluster.intercept = (_, name) =>
           name === 'create record' ? refused('Error from server (Forbidden): no') : undefined),
       code: 4,
-      message: byHand,
+      message: /^Users are on 1\.0\.0 \(blue\), but the record could not be closed.* --repair, does it$/,
       users: 'blue',
     },
     {
@@ -256,7 +261,8 @@ describe('rollBack', () => {
         (cluster.intercept = (_, name) =>
           name?.includes('ease') ? refused('Error from server (Forbidden): no') : undefined),
       code: 4,
-      message: byHand,
+      message:
+        /^Users are on 1\.0\.0 \(blue\), unproven: The lock could not be taken.* --repair, finishes it$/,
       users: 'blue',
     },
     {
@@ -264,7 +270,7 @@ describe('rollBack', () => {
       spoil: (rehearsal) =>
         (rehearsal.cluster.intercept = () => (moved(rehearsal) ? UNREACHABLE : undefined)),
       code: 4,
-      message: byHand,
+      message: /^Users are on 1\.0\.0 \(blue\), unproven: .*does not answer/,
       users: 'blue',
     },
     {
@@ -285,7 +291,7 @@ describe('rollBack', () => {
         cluster.put(deployment('blue', made('1.0.0'), 0))
       },
       code: 70,
-      message: /^blue was not ready within 5 m 0 s/,
+      message: /^blue cannot serve within 5 m 0 s: no pod of blue is ready/,
       users: 'green',
     },
   ]

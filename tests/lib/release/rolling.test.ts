@@ -142,7 +142,7 @@ describe('roll', () => {
       says: { preview: 'failed', back: 'failed' },
       code: 4,
       message:
-        /The rollback failed too: .* To try by hand:\n {2}kubectl --context test -n chat-test rollout undo deployment\/chat$/s,
+        /The rollback failed too: .* To try by hand:\n {2}kubectl --context=test --namespace=chat-test rollout undo deployment\/chat$/s,
       version: '1.0.0',
       outcome: 'needs-person',
     },

@@ -107,7 +107,7 @@ describe('status', () => {
       },
       [
         /^idle .*\(0 of 2 pods ready\)$/,
-        /^rollback {2}to 1\.1\.0 in green must start pods first: 0 of 2 pods ready$/,
+        /^rollback {2}to 1\.1\.0 in green must start pods first: no pod of green is ready; 0 of 2 pods ready$/,
       ],
     ],
     [

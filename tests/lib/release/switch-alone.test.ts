@@ -18,16 +18,38 @@ async function both(settings = {}): Promise<Rehearsal> {
   return await Promise.resolve(rehearsal)
 }
 
+/** The record of the release in green: `deploy --until verified` left it, or whatever is said. */
+async function recordOf(
+  { world, cluster }: Rehearsal,
+  outcome: DeploymentRecord['outcome'] = 'verified',
+): Promise<void> {
+  const { release } = made('1.1.0')
+  const entry = newEntry(world, {
+    id: release,
+    kind: 'deploy',
+    to: { color: 'green', ...made('1.1.0') },
+    outcome,
+  })
+  await openRecord(world, entry, [])
+  cluster.writes.length = 0
+}
+
+/** What the test's own run has written of. */
+const outcomesOf = ({ cluster }: Rehearsal): string[] =>
+  cluster.records().flatMap(({ kind, outcome }) => (kind === 'switch' ? [outcome] : []))
+
 describe('switchAlone', () => {
   test('the lock, the record, one patch', async () => {
     await using rehearsal = await both()
     const { cluster, world } = rehearsal
+    await recordOf(rehearsal)
     const entry = await switchAlone(world, request, gates())
     expect(cluster.writes).toEqual([
       'create Lease chat-deploy',
       `patch service ${APP}`,
       'create record',
       `patch service ${APP}`,
+      `patch deployment ${APP}-blue`,
       'patch lease chat-deploy',
     ])
     expect(entry).toMatchObject({ kind: 'switch', outcome: 'succeeded', reason: 'a test' })
@@ -101,7 +123,7 @@ describe('switchAlone', () => {
             ? UNREACHABLE
             : undefined),
       code: 4,
-      message: /^Users are on green, but the record could not be closed/,
+      message: /^Users are on 1\.1\.0 \(green\), but the record could not be closed/,
       users: 'green',
       outcomes: ['open'],
     },
@@ -121,12 +143,13 @@ describe('switchAlone', () => {
   test.each(cases)('$name → $code', async ({ spoil, says, code, message, users, outcomes }) => {
     await using rehearsal = await both()
     const { cluster, world, app, clock } = rehearsal
+    await recordOf(rehearsal)
     spoil(rehearsal)
     const failed = await failure(switchAlone(world, request, gates(says)))
     expect(failed.message).toMatch(message)
     expect(failed.code).toBe(code)
     expect(cluster.selector()).toMatchObject({ color: users })
-    expect(cluster.records().map(({ outcome }) => outcome)).toEqual(outcomes)
+    expect(outcomesOf(rehearsal)).toEqual(outcomes)
     if (code !== 5) expect(cluster.object('Lease', 'chat-deploy').spec?.holderIdentity).toBe('')
     await app.silentUnder(clock)
   })
@@ -195,7 +218,7 @@ describe('repairAlone', () => {
     await repairAlone(rehearsal.world, 'r-repair', gates())
     expect(rehearsal.cluster.selector()).toEqual(live('green'))
     expect(rehearsal.cluster.records()).toMatchObject([{ outcome: 'succeeded' }])
-    expect(rehearsal.cluster.writes).toContain(`rollout restart deployment/${APP}-blue`)
+    expect(rehearsal.cluster.writes).toContain(`patch deployment ${APP}-blue`)
     expect(bounds(rehearsal)).toMatchObject({ minReplicas: 1, maxReplicas: 4 })
   })
 

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'bun:test'
 import type { Color } from '../../../lib/app/color.ts'
 import { endpointSlice, service as serviceForm } from '../../../lib/cluster/objects.ts'
-import { byHand, operations, type Move } from '../../../lib/traffic/patch.ts'
+import { byHand } from '../../../lib/app/live.ts'
+import { operations, type Move } from '../../../lib/traffic/patch.ts'
 import { converge, pointPreview, readyEndpoints } from '../../../lib/traffic/endpoints.ts'
 import { losses, proofOf } from '../../../lib/traffic/proof.ts'
 import type { Sample } from '../../../lib/traffic/witness.ts'
@@ -189,7 +190,7 @@ test('the preview is patched once, and only where it leads elsewhere', async () 
 
 test('what a person runs can be pasted', async () => {
   await using rehearsal = rehearse()
-  const line = byHand(rehearsal.world, 'blue')
+  const line = byHand(rehearsal.world.environment, 'blue')
   const words =
     await Bun.$`sh -c ${`for word in ${line.slice('kubectl '.length)}; do echo "$word"; done`}`.text()
   expect(words.trim().split('\n').at(-1)).toBe(

@@ -1,0 +1,89 @@
+/**
+ * A rollback to a release that no color holds any more: it is painted from its record, started in the idle color,
+ * judged by the checks that it went live with, and entered by the law of the way back (S9).
+ */
+import { atCapacity, declaredBounds } from '../app/autoscaler.ts'
+import { applyColor } from '../app/fenced.ts'
+import { side } from '../app/observe.ts'
+import { waitServing } from '../app/rollout.ts'
+import type { Gates } from '../check.ts'
+import type { World } from '../cluster/world.ts'
+import { DeployError, sentence } from '../errors.ts'
+import { newEntry, type DeploymentRecord } from '../history/record.ts'
+import { pointPreview } from '../traffic/endpoints.ts'
+import { withPreview } from '../traffic/preview.ts'
+import { recorded, type Attempt } from './attempt.ts'
+import { beforeUsers } from './before-users.ts'
+import { ensureLive } from './fence.ts'
+import { verify } from './gates.ts'
+import type { Plan, Request } from './plan.ts'
+import { clearAfter } from './rollback.ts'
+import { tidyUp } from './settle.ts'
+import { underLock } from './under-lock.ts'
+import { comesBack, enter } from './way-back.ts'
+
+/** What others left behind waits until users are back. */
+const later = (): Promise<boolean> => Promise.resolve(false)
+
+/** @throws DeployError (1, 70) when nothing moved; AfterSwitch (4) when users are there and something is not as it should be */
+export async function restartRelease(
+  world: World,
+  request: Request,
+  plan: Plan,
+  gates: Gates,
+): Promise<DeploymentRecord> {
+  const { from, to, release } = plan
+  if (!from) throw new DeployError('Nobody is served yet: there is nothing to go back from')
+  return await underLock(
+    world,
+    plan.observed,
+    { ...request, seize: true },
+    gates,
+    later,
+    async (held, { observed }) => {
+      const entry = newEntry(held, {
+        id: request.id,
+        kind: 'rollback',
+        from: side(observed.colors[from]),
+        to: { color: to, ...release },
+        temporary: {
+          autoscaler: declaredBounds(plan.rendered.painted),
+          replicas: comesBack(held, observed.colors[from]),
+        },
+        reason: request.reason,
+        smoke: request.smoke && [...request.smoke],
+        drift: plan.drift,
+      })
+      return await recorded(held, entry, plan.rendered.kept, async (attempt) => {
+        await beforeUsers(attempt, request, plan, () => startAgain(attempt, request, plan))
+        const ending = await enter(attempt, { from, to }, 'rollback')
+        await tidyUp(attempt, () => clearAfter(attempt, { from, release }))
+        return ending
+      })
+    },
+  )
+}
+
+async function startAgain(attempt: Attempt, { smoke }: Request, plan: Plan): Promise<void> {
+  const { log, lock } = attempt
+  const { from, to, release, rendered, replicas } = plan
+  log.step(`Start ${release.version} in ${to}`)
+  const painted = atCapacity(rendered.painted, replicas)
+  await applyColor(attempt, painted, lock.token, () => ensureLive(attempt, from))
+  const observed = await waitServing(attempt, to, replicas)
+  log.step(`Verify ${to} through the preview`)
+  let asked = false
+  try {
+    await pointPreview(attempt, observed, to, 1)
+    await withPreview(attempt, async (preview) => {
+      asked = true
+      await verify(attempt, 'back', { ...preview, color: to }, smoke)
+    })
+  } catch (error) {
+    // That nobody can look at it first is no reason to keep users where they are.
+    if (asked || attempt.signal.aborted) throw error
+    log.warn(
+      `The preview cannot be reached, so ${release.version} is verified once users are on it: ${sentence(error)}`,
+    )
+  }
+}

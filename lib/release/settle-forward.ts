@@ -1,0 +1,55 @@
+/** Users are on the new color for good. What fails now is told, but is no reason to move them again. */
+import { retire } from '../app/rollout.ts'
+import { seconds } from '../clock.ts'
+import { Exit, sentence } from '../errors.ts'
+import { isLockLoss } from '../history/lock.ts'
+import type { Attempt } from './attempt.ts'
+import type { Color } from '../app/color.ts'
+import { ensureLive, MovedAway } from './fence.ts'
+import { AfterSwitch, left, type Ending } from './settle.ts'
+import type { Underway } from './switchover.ts'
+
+/**
+ * Drains and retires the color that was left, if there is one, while the witness watches.
+ * @throws AfterSwitch (4, 5) when the run was stopped, or users were moved meanwhile
+ */
+export async function settleForward(
+  attempt: Attempt,
+  { from, to }: { from: Color | undefined; to: Color },
+  underway: Underway,
+): Promise<Ending> {
+  const { environment, log, clock, signal } = attempt
+  let unsettled: string | undefined
+  try {
+    if (from) {
+      log.step(`Drain ${from}`)
+      await clock.sleep(environment.drain, signal)
+    }
+    const observed = await ensureLive(attempt, to)
+    if (from) await retire(attempt, observed.colors[from])
+  } catch (error) {
+    const stopped = await reasonToStop(attempt, to, error)
+    if (stopped) {
+      await underway.settle()
+      throw stopped
+    }
+    unsettled = `${from ?? to} was not settled: ${sentence(error)}`
+  }
+  const { failures, requests, lastOld } = await underway.settle()
+  const lost = failures > environment.witness.allowedFailures
+  if (from && lastOld !== undefined)
+    log.info(`the last client left ${from} ${seconds(lastOld)} after the patch`)
+  const remarks = [unsettled, lost ? `${failures} of ${requests} requests failed` : undefined]
+  return {
+    outcome: 'succeeded',
+    remark: remarks.filter((text) => text !== undefined).join('; ') || undefined,
+  }
+}
+
+async function reasonToStop(attempt: Attempt, to: Color, error: unknown): Promise<AfterSwitch | undefined> {
+  if (attempt.signal.aborted) return await left(attempt, to, attempt.signal.reason)
+  if (isLockLoss(error)) return await left(attempt, to, error)
+  if (!(error instanceof MovedAway)) return undefined
+  const { message } = error
+  return new AfterSwitch(message, Exit.needsPerson, { outcome: 'needs-person', message })
+}

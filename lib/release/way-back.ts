@@ -1,0 +1,238 @@
+/**
+ * The law of the way back (S9). Going forward asks for proof; going back asks only for less harm: one ready pod
+ * of what served before is enough, what the color that is left answers counts for nothing, an old release is
+ * judged by the checks that it went live with, and nobody stays behind on a kept connection.
+ */
+import type { Color } from '../app/color.ts'
+import { byHand, capacity, obstaclesBack } from '../app/live.ts'
+import { observe, type ColorState, type Observed } from '../app/observe.ts'
+import { empty, waitServing } from '../app/rollout.ts'
+import type { KeptCheck } from '../check.ts'
+import { seconds } from '../clock.ts'
+import { KubectlError } from '../cluster/refusal.ts'
+import type { World } from '../cluster/world.ts'
+import { DeployError, Exit, sentence } from '../errors.ts'
+import type { DeploymentRecord } from '../history/record.ts'
+import { readRecord } from '../history/store.ts'
+import { moveTraffic, type Moved } from '../traffic/move.ts'
+import { proofOf, watchLive } from '../traffic/proof.ts'
+import type { Witness } from '../traffic/witness.ts'
+import type { Attempt } from './attempt.ts'
+import { ensureLive, isOurs, TAKEN_OVER } from './fence.ts'
+import { verify } from './gates.ts'
+import { moveOf, ours, reportProof } from './move.ts'
+import { AfterSwitch, left, type Ending } from './settle.ts'
+
+/** From the color that is left to the one that is entered. */
+export interface Way {
+  from: Color
+  to: Color
+}
+
+/** How long the cluster may be away while users wait to be brought back, in ms. */
+const AWAY = 60_000
+
+/**
+ * Brings users back to where they came from, by whatever is ready there.
+ * @returns what to throw: (3) they are back, (4) a person is needed, (5) somebody else has the last word
+ */
+export async function goBack(
+  attempt: Attempt,
+  { from, to }: { from: Color; to: Color | undefined },
+  why: string,
+): Promise<AfterSwitch> {
+  const { log } = attempt
+  log.warn(why)
+  if (!to) {
+    const none = `${why}. This was the first release: there is none to go back to`
+    return new AfterSwitch(none, Exit.needsPerson, { outcome: 'needs-person', message: why })
+  }
+  const way = { from, to }
+  log.step(`Roll back to ${to}`)
+  const witness = await watchLive(attempt)
+  let moved: Moved
+  try {
+    moved = await bringBack(attempt, way)
+  } catch (error) {
+    await witness.stop()
+    if (error instanceof AfterSwitch) return error
+    if (attempt.signal.aborted) return await left(attempt, from, attempt.signal.reason)
+    return await stranded(attempt, way, why, error)
+  }
+  const remarks = await settleBack(attempt, way, moved, witness)
+  if (attempt.signal.aborted) return await left(attempt, to, attempt.signal.reason)
+  const said = [`${why}. Rolled back: users are on ${to} again`, ...remarks].join('; but ')
+  if (remarks.length === 0)
+    return new AfterSwitch(said, Exit.rolledBack, { outcome: 'rolled-back', message: why })
+  return new AfterSwitch(said, Exit.needsPerson, { outcome: 'needs-person', message: said })
+}
+
+/** The move alone. While the cluster is away it is tried again: users wait. @throws AfterSwitch where it is not ours to make */
+async function bringBack(attempt: Attempt, { from, to }: Way): Promise<Moved> {
+  const { clock, log, lock, signal, environment } = attempt
+  const began = clock.now()
+  for (;;) {
+    try {
+      const observed = await waitServing(attempt, to, 1)
+      // What failed may be that somebody has gone back already: his is the last word.
+      if (!isOurs(observed, lock)) throw await left(attempt, from, new DeployError(TAKEN_OVER, Exit.locked))
+      const selector = observed.service?.spec.selector
+      // An answer that was lost: users are back already.
+      if (Bun.deepEquals(selector, { app: environment.app, color: to }))
+        return { patchedAt: began, converged: clock.now() - began }
+      const way = { kind: 'automatic-rollback', from, to, atLeast: 1 } as const
+      const move = moveOf(attempt, observed, way, ours(attempt))
+      return await moveTraffic(attempt, move, () => {})
+    } catch (error) {
+      const away = error instanceof KubectlError && error.refusal === 'Unreachable'
+      if (!away || clock.now() - began > AWAY) throw error
+      log.warn(`${sentence(error)}. It is tried again: users are still on ${from}`)
+      await clock.sleep(1000, signal)
+    }
+  }
+}
+
+/** Nothing more can be done from here: what is ready decides what a person is told to run. */
+async function stranded(
+  { environment, kubectl }: World,
+  { from, to }: Way,
+  why: string,
+  error: unknown,
+): Promise<AfterSwitch> {
+  const observed = await observe(environment.app, kubectl.unstoppable()).catch(() => undefined)
+  const command = `To send users to ${to} by hand${observed ? '' : ', once the cluster answers'}:\n  ${byHand(environment, to)}`
+  const missing = observed ? obstaclesBack(observed.colors[to]) : []
+  const todo = missing.length === 0 ? command : `Users stay on ${from}, since ${missing.join('; ')}`
+  return new AfterSwitch(`${why}. The rollback failed too: ${sentence(error)}. ${todo}`, Exit.needsPerson, {
+    outcome: 'needs-person',
+    message: `${why}; and the rollback failed: ${sentence(error)}`,
+  })
+}
+
+/**
+ * Users are on the color that they went back to. It is verified by what it went live with, the color that was left
+ * is emptied so that nobody stays behind, and what users met goes into the record.
+ * @returns what did not go as it should, a clause each; never a reason to move users again
+ */
+export async function settleBack(
+  attempt: Attempt,
+  { from, to }: Way,
+  moved: Moved,
+  witness: Witness,
+): Promise<string[]> {
+  const { log, clock, journal } = attempt
+  const remarks: string[] = []
+  let emptied: number | undefined
+  log.step(`Verify through the live URL, and empty ${from}: nobody stays behind`)
+  try {
+    await Promise.all([
+      verifyBack(attempt, to, remarks),
+      orRemark(attempt, remarks, `clients with kept connections may still be on ${from}`, async () => {
+        const observed = await ensureLive(attempt, to)
+        if (observed.colors[from].deployment) await empty(attempt, observed.colors[from])
+        emptied = clock.now() - moved.patchedAt
+      }),
+    ])
+  } finally {
+    const proof = { ...proofOf(moved, await witness.stop(), to), ...(emptied !== undefined && { emptied }) }
+    journal.entry.switches.push(proof)
+    reportProof(attempt, proof)
+    if (emptied !== undefined) {
+      const last =
+        proof.lastOld === undefined ? '' : `; its last answer came ${seconds(proof.lastOld)} after the patch`
+      log.info(`nobody is on ${from} any more, ${seconds(emptied)} after the patch${last}`)
+    }
+  }
+  return remarks
+}
+
+async function verifyBack(attempt: Attempt, to: Color, remarks: string[]): Promise<void> {
+  const { environment, journal } = attempt
+  const kept = await keptChecks(
+    attempt,
+    journal.entry.to.color === to ? journal.entry.to : journal.entry.from,
+  )
+  await orRemark(attempt, remarks, kept ? undefined : "by today's deploy.yaml", () =>
+    verify(attempt, 'back', { url: environment.url, color: to }, kept),
+  )
+}
+
+/** What a release went live with, as its record keeps it; undefined where that is not known. */
+async function keptChecks(
+  { environment, kubectl }: World,
+  about: { release: string } | undefined,
+): Promise<readonly KeptCheck[] | undefined> {
+  if (!about) return undefined
+  const record = await readRecord(environment.app, kubectl, about.release).catch(() => undefined)
+  return record?.entry.smoke
+}
+
+/** What fails here does not undo what has been done: it is told. An interrupt ends the run all the same. */
+async function orRemark(
+  { signal }: World,
+  remarks: string[],
+  about: string | undefined,
+  work: () => Promise<void>,
+): Promise<void> {
+  if (signal.aborted) return
+  try {
+    await work()
+  } catch (error) {
+    if (!signal.aborted) remarks.push(about ? `${about}: ${sentence(error)}` : sentence(error))
+  }
+}
+
+/**
+ * Users go back, as a person has said, to a color that they have been on: less harm is all that is asked.
+ * @throws DeployError (1) when nothing moved; AfterSwitch (4)
+ */
+export async function enter(
+  attempt: Attempt,
+  { from, to }: Way,
+  kind: 'rollback' | 'switch',
+): Promise<Ending> {
+  const { environment, kubectl, log, lock } = attempt
+  log.step(`Switch ${from} → ${to}`)
+  const observed = await observe(environment.app, kubectl)
+  const missing = obstaclesBack(observed.colors[to])
+  if (missing.length > 0) throw new DeployError(`Traffic may not go to ${to}: ${missing.join('; ')}`)
+  sayCapacity(attempt, observed, { from, to })
+  lock.check()
+  const witness = await watchLive(attempt)
+  let moved = false
+  try {
+    const move = moveOf(attempt, observed, { kind, from, to, atLeast: 1 }, ours(attempt))
+    const traffic = await moveTraffic(attempt, move, () => (moved = true))
+    const remarks = await settleBack(attempt, { from, to }, traffic, witness)
+    attempt.signal.throwIfAborted()
+    return whole(to, remarks)
+  } catch (error) {
+    await witness.stop()
+    if (!moved || error instanceof AfterSwitch) throw error
+    throw await left(attempt, to, attempt.signal.aborted ? attempt.signal.reason : error)
+  }
+}
+
+/** @throws AfterSwitch (4) saying what is not as it should be where users are now */
+export function whole(to: Color, remarks: readonly string[]): Ending {
+  if (remarks.length === 0) return { outcome: 'succeeded' }
+  const message = `Users are on ${to}, but ${remarks.join('; ')}`
+  throw new AfterSwitch(message, Exit.needsPerson, { outcome: 'needs-person', message })
+}
+
+/** Fewer pods than before are no reason to stay, but one to know. */
+export function sayCapacity({ log }: World, { colors }: Observed, { from, to }: Way): void {
+  const [before, after] = [capacity(colors[from]), colors[to].ready.length]
+  if (after < before)
+    log.warn(`${to} has ${after} pods ready, ${from} had ${before}: capacity is less than before`)
+}
+
+/** How many pods a color gets back that is emptied. */
+export function comesBack(
+  { environment }: World,
+  { color, release, deployment }: ColorState,
+): NonNullable<DeploymentRecord['temporary']['replicas']> {
+  const replicas = deployment?.spec.replicas ?? 0
+  if (environment.afterSwitch === 'scale-down' || !release || replicas === 0) return []
+  return [{ color, release: release.release, replicas }]
+}
