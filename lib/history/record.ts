@@ -14,6 +14,8 @@ export const outcomes = [
   'needs-person',
   /** A rolled-back record whose digest somebody released with a reason, and which then succeeded. */
   'released',
+  /** It went well, and a person rolled it back later: `takenBack` says who and why. */
+  'taken-back',
 ] as const
 
 export type Outcome = (typeof outcomes)[number]
@@ -68,6 +70,12 @@ export const recordForm = z.object({
   drift: z.string().optional(),
   outcome: z.enum(outcomes),
   message: z.string().optional(),
+  /** The rollback that left this release; `record` is the rollback's own. */
+  takenBack: z
+    .object({ by: z.string(), at: z.string(), reason: z.string().optional(), record: z.string() })
+    .optional(),
+  /** Never stored: why it could not be read; the rest is then what could be told of it (`store.ts`). */
+  unreadable: z.string().optional(),
 })
 
 export type DeploymentRecord = z.infer<typeof recordForm>
@@ -101,3 +109,6 @@ export function endStep({ steps }: DeploymentRecord, now: number): void {
 
 /** A ULID in lower case, as names of objects must be: sorts by time, unique without coordination. */
 export const newId = (now: number): string => ulid(now).toLowerCase()
+
+/** Of the ConfigMap that holds it. */
+export const recordName = (app: string, id: string): string => `${app}-deploy-${id}`

@@ -43,7 +43,7 @@ export async function deploy(
     request,
     gates,
     async ({ world, lock, observed, repaired }) => {
-      if (repaired) refuseFailedDigest(request, await unfinished(world.environment.app, world.kubectl))
+      if (repaired) refuseFailedDigest(request, await unfinished(world))
       const holds = repaired ? await planDeployment(world, request) : stillHolding(world, plan, observed)
       const journal = await openRecord(world, newRecord(world, request, holds), holds.rendered.kept)
       return await carryOut(journalled(world, journal), lock, journal, request, holds, gates)

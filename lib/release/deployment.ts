@@ -42,7 +42,7 @@ export async function run(
     kubectl,
     environment.previewUrl ? needs.deploy : [...needs.deploy, needs.forward],
   )
-  const records = unfinished(environment.app, kubectl)
+  const records = unfinished(world)
   const planned = rolling ? planRolling(world, request) : planDeployment(world, request)
   // Going back to what was live is never refused.
   const requires = request.kept ? undefined : environment.requires
@@ -77,6 +77,6 @@ export async function run(
   const agreed = { ...request, override }
   const record =
     'to' in plan ? await deploy(world, agreed, plan, gates) : await roll(world, agreed, plan, gates)
-  for (const entry of failed) await release(kubectl, entry)
+  for (const entry of failed) await release(world, entry)
   return record
 }

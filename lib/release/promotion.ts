@@ -30,13 +30,13 @@ type Found = { held: string } | { missing: string }
 
 /** Reads what there is, and judges it. @throws only what the signal was aborted with */
 export async function prove(
-  { environment: { app }, clock, signal, shell }: World,
+  { environment, clock, log, signal, shell }: World,
   requires: Requires,
   image: string,
 ): Promise<Proof> {
   const { passed } = requires
   const release = stagesOf(requires).length > 0 ? findRelease(image, shell) : undefined
-  const records = passed && history(app, new Kubectl(passed, shell, clock, signal))
+  const records = passed && history({ environment, log, kubectl: new Kubectl(passed, shell, clock, signal) })
   const [known, past] = await Promise.all([
     orWhy(release, 'no release is kept beside it in the registry: docker-build.ts did not push it'),
     orWhy(records, 'nobody was asked'),

@@ -166,7 +166,7 @@ async function prove(
   const { environment, kubectl, log } = world
   log.step('Verify through the live URL')
   const [past, now] = await Promise.all([
-    unfinished(environment.app, kubectl),
+    unfinished(world),
     ensureLive(world, lock, to),
     pass(world, journal, gates, 'back', { url: environment.url, color: to }),
   ])

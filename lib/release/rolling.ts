@@ -100,7 +100,7 @@ export async function roll(
 
 /** A rolling update goes on by itself; the next one replaces what an interrupted run applied. */
 async function closeInterrupted(world: World): Promise<void> {
-  for (const entry of await unfinished(world.environment.app, world.kubectl)) {
+  for (const entry of await unfinished(world)) {
     if (entry.outcome === 'open')
       await journalOf(world, entry).close('interrupted', `followed by a run of ${world.by}`)
   }
@@ -151,7 +151,7 @@ async function goBack(
   gates: Gates,
   error: unknown,
 ): Promise<DeployError> {
-  const { environment, kubectl, log, signal } = world
+  const { environment, log, signal } = world
   const why = sentence(error)
   if (signal.aborted) {
     // What was applied rolls out by itself: the record stays open until somebody has seen how it ends.
@@ -160,7 +160,7 @@ async function goBack(
   }
   log.warn(why)
   try {
-    const before = plan.from && (await readRecord(environment.app, kubectl, plan.from.release))
+    const before = plan.from && (await readRecord(world, plan.from.release))
     if (!before || before.manifests.length === 0)
       throw new DeployError('no earlier release is kept that could be brought back')
     log.step(`Roll back to ${before.entry.to.version}`)

@@ -36,7 +36,7 @@ export async function underLock<T>(
     if (seen.service) await fence(world, seen.service, lock)
     // Read again: what was open when it was seen may have ended well since.
     const look = () => observe(environment.app, world.kubectl)
-    const [observed, past] = await Promise.all([look(), unfinished(environment.app, world.kubectl)])
+    const [observed, past] = await Promise.all([look(), unfinished(world)])
     const open = past.filter(({ outcome }) => outcome === 'open')
     const finished = await repair(world, lock, observed, open, gates)
     const repaired = (await narrow(world, lock, finished ? await look() : observed)) || finished
