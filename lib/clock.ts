@@ -2,13 +2,20 @@ import { DeployError, Exit } from './errors.ts'
 
 /** Time as procedures see it, so that tests can pass their own. Milliseconds throughout. */
 export interface Clock {
+  /** As the wall clock tells it, for what people and other machines read; somebody may set it. */
   now(): number
+  /**
+   * From an arbitrary start, for what is measured and waited for: nobody sets it, and it goes on while this
+   * process is stopped (a suspended machine may stop it).
+   */
+  monotonic(): number
   /** @throws what the signal was aborted with */
   sleep(ms: number, signal?: AbortSignal): Promise<void>
 }
 
 export const systemClock: Clock = {
   now: Date.now,
+  monotonic: () => performance.now(),
   sleep: (ms, signal) =>
     new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(reasonOf(signal))
@@ -38,15 +45,15 @@ export interface Wait {
  */
 export async function waitUntil<T>(look: () => Promise<{ done: T } | string>, wait: Wait): Promise<T> {
   const { clock, signal, within, every, progress, what } = wait
-  const deadline = clock.now() + within
+  const deadline = clock.monotonic() + within
   let reported = { state: '', at: Number.NEGATIVE_INFINITY }
   for (let pause = every; ; pause = Math.min(every * 4, pause * 1.15)) {
     signal.throwIfAborted()
-    const late = !(clock.now() < deadline)
+    const late = !(clock.monotonic() < deadline)
     const answer = await look()
     if (typeof answer === 'object') return answer.done
-    if (answer !== reported.state || clock.now() - reported.at >= 30_000) {
-      reported = { state: answer, at: clock.now() }
+    if (answer !== reported.state || clock.monotonic() - reported.at >= 30_000) {
+      reported = { state: answer, at: clock.monotonic() }
       progress?.(answer)
     }
     if (late) {
@@ -55,7 +62,7 @@ export async function waitUntil<T>(look: () => Promise<{ done: T } | string>, wa
         new DeployError(`${what} within ${seconds(within)}: ${answer}`, Exit.timedOut)
       )
     }
-    await clock.sleep(Math.max(0, Math.min(pause, deadline - clock.now())), signal)
+    await clock.sleep(Math.max(0, Math.min(pause, deadline - clock.monotonic())), signal)
   }
 }
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bun
 /**
- * Says what is live, what is idle, who holds the lock, whether somebody changed traffic by hand, and what a
- * rollback would take. Changes nothing, unless --repair: then it finishes or undoes what an interrupted run left.
+ * Says what is live, what is idle, who holds the lock or deployments up, whether somebody changed traffic by
+ * hand, and what a rollback would take. Changes nothing, unless --repair: then it finishes or undoes what an
+ * interrupted run left.
  */
 import { checkContext } from '../lib/cluster/access.ts'
 import { common, data, main, realWorld, text } from '../lib/cli/cli.ts'
@@ -36,11 +37,8 @@ if (import.meta.main) {
       await checkContext(environment, text(flags, 'context'), kubectl)
       await repairAlone(world, newId(Date.now()), gatesOf(environment))
     }
-    const [observed, past] = await Promise.all([
-      observe(environment.app, kubectl),
-      unfinished(environment.app, kubectl),
-    ])
-    const status = statusOf(environment, observed, past)
+    const [observed, past] = await Promise.all([observe(environment.app, kubectl), unfinished(world)])
+    const status = statusOf(environment, observed, past, world.clock.now())
     log.print(
       log.style.bold(
         `${environment.app} in ${environment.name} (${environment.namespace}, ${environment.context})`,

@@ -17,6 +17,7 @@ export type Script =
   | 'deployment-history'
   | 'switch-traffic'
   | 'verify-deployment'
+  | 'lock'
 
 export type Settings = Readonly<{ [name: string]: unknown }>
 
@@ -121,7 +122,7 @@ export class Workspace {
     options: Options = {},
     before: readonly string[] = [],
   ): Started {
-    const out = script === 'deployment-history' ? [] : ['--out', this.reports]
+    const out = script === 'deployment-history' || script === 'lock' ? [] : ['--out', this.reports]
     const command = [process.execPath, `scripts/${script}.ts`, '--config', this.config, ...out, ...flags]
     return start([...before, ...command], {
       ...options,

@@ -23,12 +23,16 @@ export const key = {
   /** On a record: whose it is, and how it went. */
   record: 'deploy-scripts/record',
   outcome: 'deploy-scripts/outcome',
+  /** On the Lease that holds deployments up: why, and until when. */
+  reason: 'deploy-scripts/reason',
+  until: 'deploy-scripts/until',
 } as const
 
 export const names = (app: string) => ({
   live: app,
   preview: `${app}-preview`,
   lease: `${app}-deploy`,
+  hold: `${app}-hold`,
   deployment: (place: Place) => (place === 'plain' ? app : `${app}-${place}`),
 })
 

@@ -32,10 +32,21 @@ export interface ColorState {
   release?: Release
 }
 
+/** Deployments are held up: by whom, since when, why, and until when, as somebody wrote it. */
+export interface Hold {
+  by: string
+  since: string
+  reason: string
+  /** ISO; without it, until somebody releases it. */
+  until?: string
+}
+
 export interface Observed {
   service?: Service
   preview?: Service
   lease?: Lease
+  /** Also one whose time has passed: `refuseHeld` judges that. */
+  hold?: Hold
   colors: Record<Place, ColorState>
   /** The last switch that the scripts made. */
   switch?: Switch
@@ -65,6 +76,8 @@ export function arrange(app: string, found: readonly z.infer<typeof watched>[]):
   const live = services.find(({ metadata }) => metadata.name === name.live)
   const preview = services.find(({ metadata }) => metadata.name === name.preview)
   const held = found.find((object) => object.kind === 'Lease' && object.metadata.name === name.lease)
+  const holding = found.find((object) => object.kind === 'Lease' && object.metadata.name === name.hold)
+  const hold = holding?.kind === 'Lease' && holdOf(holding)
   const last = live && lastSwitch(live)
 
   const colorState = (color: Place): ColorState => {
@@ -95,7 +108,20 @@ export function arrange(app: string, found: readonly z.infer<typeof watched>[]):
     ...(live && { service: live }),
     ...(preview && { preview }),
     ...(held?.kind === 'Lease' && { lease: held }),
+    ...(hold && { hold }),
     ...(last && { switch: last }),
+  }
+}
+
+/** A hold that was released is a Lease without a holder: a deployer may not delete Leases. */
+export function holdOf({ spec, metadata: { annotations } }: Lease): Hold | undefined {
+  if (!spec.holderIdentity) return undefined
+  const until = annotations[key.until]
+  return {
+    by: spec.holderIdentity,
+    since: spec.acquireTime,
+    reason: annotations[key.reason] ?? 'no reason given',
+    ...(until && { until }),
   }
 }
 

@@ -44,8 +44,17 @@ const deploy: readonly Need[] = [
 /** The preview, where it has no address of its own. */
 const forward: Need = ['', 'pods/portforward', 'create']
 
+/** Holding deployments up, and letting them go on. */
+const hold: readonly Need[] = [['coordination.k8s.io', 'leases', 'get', 'create', 'patch']]
+
 /** What each kind of run does with the cluster; `k8s/rbac/` grants this and no more. */
-export const needs = { look, forward, rollback: [...look, ...move], deploy: [...look, ...deploy] } as const
+export const needs = {
+  look,
+  forward,
+  hold,
+  rollback: [...look, ...move],
+  deploy: [...look, ...deploy],
+} as const
 
 /**
  * @throws DeployError (2) when the context is another one than the environment's

@@ -4,13 +4,19 @@ import type { Clock } from '../clock.ts'
 import type { Command, Output, RunOptions, Shell } from '../command.ts'
 import { DeployError } from '../errors.ts'
 import type { Scope } from './commands.ts'
-import { describe, failure, refusalOf } from './refusal.ts'
+import { describe, failure, refusalOf, type Refusal } from './refusal.ts'
 
 /** A server that does not answer within this is taken for away; watches and waits have deadlines of their own. */
 const REQUEST_TIMEOUT = '15s'
 
 /** Later than kubectl's own time-out, so that kubectl is the one who says what happened. */
 const PROCESS_TIMEOUT = 60_000
+
+/** ms between the tries of a change that is insisted on, and from the first one how long another is begun. */
+const INSISTING = { pauses: [300, 1000, 2000, 3000, 3000], within: 10_000 }
+
+/** What the server says to a change that has been made already. */
+const REPEATED: readonly Refusal[] = ['TestFailed', 'AlreadyExists', 'Conflict']
 
 const list = z.object({ items: z.array(z.unknown()) })
 
@@ -81,6 +87,34 @@ export class Kubectl {
     const output = await this.#shell.read(this.#scoped(command), this.#options(options))
     if (output.exitCode !== 0) throw this.#failure(command, output)
     return this.#parse(command, output.stdout, schema)
+  }
+
+  /**
+   * As `quietly`, for a change that may be made twice. When its answer is lost it is made again: once at the
+   * least, then for ten seconds. Where the server refuses it, `landed` reads back: what it finds is the change
+   * that an earlier try had made.
+   * @throws KubectlError when `landed` found nothing, or no answer came
+   */
+  async insist<T>(
+    command: Command,
+    schema: z.ZodType<T>,
+    options: RunOptions & { landed?: () => Promise<T | undefined> } = {},
+  ): Promise<T[]> {
+    const { landed, ...running } = options
+    const pauses = [...INSISTING.pauses]
+    const started = this.#clock.monotonic()
+    for (let tries = 1; ; tries++) {
+      const output = await this.#shell.read(this.#scoped(command), this.#options(running))
+      if (output.exitCode === 0) return this.#parse(command, output.stdout, schema)
+      const reason = this.#failure(command, output)
+      const refusal = refusalOf(output)
+      const found = REPEATED.includes(refusal) ? await landed?.() : undefined
+      if (found !== undefined) return [found]
+      const late = tries > 1 && this.#clock.monotonic() - started > INSISTING.within
+      const pause = refusal === 'Unreachable' && !late ? pauses.shift() : undefined
+      if (pause === undefined) throw reason
+      await this.#clock.sleep(pause, this.#signal)
+    }
   }
 
   #scoped([program, verb = '', ...rest]: Command): Command {

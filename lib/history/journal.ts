@@ -8,18 +8,21 @@ import { configMap, type Manifest } from '../cluster/objects.ts'
 import type { World } from '../cluster/world.ts'
 import { sentence } from '../errors.ts'
 import { endStep, type DeploymentRecord, type Outcome } from './record.ts'
-import { configMapOf, store } from './store.ts'
+import { asWritten, configMapOf, store } from './store.ts'
 
 /** A record that is being written. Changes are made to `entry`; `save` sends them on. */
 export interface Journal {
   entry: DeploymentRecord
   /** Sends the entry as it is now, without waiting; what changes meanwhile goes with the next sending. */
   save(): void
-  /** Writes the outcome, and waits until it is stored. Only a success throws when it cannot be stored. */
+  /** Writes the outcome, and insists until it is stored. Only a success throws when it cannot be. */
   close(outcome: Exclude<Outcome, 'open'>, message?: string): Promise<void>
 }
 
-/** Opens a record with the manifests that the release consists of. */
+/**
+ * Opens a record with the manifests that the release consists of; opening it twice is opening it once.
+ * @throws KubectlError when it cannot be stored, or another run has opened one of this id
+ */
 export async function openRecord(
   world: World,
   entry: DeploymentRecord,
@@ -31,7 +34,8 @@ export async function openRecord(
     ...body,
     ...(manifests.length > 0 && { binaryData: { manifests: packed } }),
   })
-  await world.kubectl.quietly(create(), configMap, { input })
+  const landed = () => asWritten(world.kubectl, entry)
+  await world.kubectl.insist(create(), configMap, { input, landed })
   return journal(world, entry)
 }
 
@@ -43,7 +47,8 @@ export function journal(world: World, entry: DeploymentRecord): Journal {
   const send = async (): Promise<void> => {
     while (changed) {
       changed = false
-      await store(steady, entry)
+      // What is lost goes with the next sending, and at the latest with the closing.
+      await store(steady, entry, { once: true })
     }
     sending = undefined
   }

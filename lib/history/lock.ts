@@ -18,6 +18,7 @@ import {
 import { lease, service, type Lease, type Service } from '../cluster/objects.ts'
 import { isMissing, KubectlError } from '../cluster/refusal.ts'
 import type { World } from '../cluster/world.ts'
+import { seconds } from '../clock.ts'
 import { DeployError, Exit, sentence } from '../errors.ts'
 
 export interface Lock {
@@ -34,7 +35,7 @@ export interface Lock {
 export const isLockLoss = (error: unknown): boolean =>
   error instanceof DeployError && error.exitCode === Exit.locked
 
-/** Milliseconds that no change of the machine's clock can turn back. */
+/** Of the background renewals, which go by real time whatever clock the procedure is handed. */
 const monotonic = (): number => performance.now()
 
 /** A holder that has not renewed for this part of the duration no longer trusts its own lock. */
@@ -43,35 +44,42 @@ const TRUST = 0.7
 const RENEWALS_PER_DURATION = 3
 
 /**
- * Takes the lock, waiting out a holder that has stopped renewing.
- * @throws DeployError (5) naming the holder, as soon as it is seen to be alive
+ * Takes the lock, waiting out a holder that has stopped renewing. A holder that is alive is waited for `waitFor`
+ * ms, by default not at all. What was planned before a wait may not hold after it.
+ * @throws DeployError (5) naming the holder, once it is seen to be alive and that time is over
  */
-export async function acquireLock(world: World, observed: Observed, token: string): Promise<Lock> {
-  await takeLease(world, observed.lease, token)
-  return await hold(world, token)
+export async function acquireLock(
+  world: World,
+  observed: Observed,
+  token: string,
+  { waitFor = 0 }: { waitFor?: number } = {},
+): Promise<Lock> {
+  const asked = await takeLease(world, observed.lease, token, waitFor)
+  return await hold(world, token, asked)
 }
 
 /** Takes the lock from whoever has it, without waiting: a rollback must not wait for a deployment. */
 export async function seizeLock(world: World, token: string): Promise<Lock> {
   const { kubectl, environment } = world
+  const asked = monotonic()
   const seize: JsonPatch[] = [{ op: 'add', path: '/spec', value: leaseSpec(world, token, 0) }]
   try {
-    await kubectl.quietly(patch('lease', names(environment.app).lease, seize), lease)
+    await kubectl.insist(patch('lease', names(environment.app).lease, seize), lease)
   } catch (error) {
     if (!isMissing(error)) throw error
     await write(world, undefined, token)
   }
-  return await hold(world, token)
+  return await hold(world, token, asked)
 }
 
-/** Keeps a Lease that is ours. */
-async function hold(world: World, token: string): Promise<Lock> {
+/** Keeps a Lease that is ours since some time after `asked`. */
+async function hold(world: World, token: string, asked: number): Promise<Lock> {
   const { kubectl, environment, by } = world
   const steady = kubectl.unstoppable()
   const name = names(environment.app).lease
   const mine: JsonPatch = { op: 'test', path: '/spec/holderIdentity', value: identity(by, token) }
   const lost = new AbortController()
-  let renewed = monotonic()
+  let renewed = asked
   let pending: Promise<unknown> = Promise.resolve()
 
   const renew = async (): Promise<void> => {
@@ -89,6 +97,8 @@ async function hold(world: World, token: string): Promise<Lock> {
         lost.abort(await takenOver(world, token).catch(unreachable))
     }
   }
+  // Its answer came late, so it may be old already.
+  if (monotonic() - renewed > environment.lock / RENEWALS_PER_DURATION) await renew()
   const timer = setInterval(() => void (pending = renew()), environment.lock / RENEWALS_PER_DURATION)
 
   return {
@@ -108,7 +118,7 @@ async function hold(world: World, token: string): Promise<Lock> {
       await pending
       const free: JsonPatch[] = [mine, { op: 'replace', path: '/spec/holderIdentity', value: '' }]
       try {
-        await steady.quietly(patch('lease', name, free), lease)
+        await steady.insist(patch('lease', name, free), lease)
       } catch (error) {
         // Somebody else's by now, or out of reach: it expires by itself, and the next one waits for that.
         if (!(error instanceof KubectlError)) throw error
@@ -129,9 +139,15 @@ export async function fence(world: World, before: Service, lock: Lock): Promise<
   const operations: JsonPatch[] = hasAnnotations
     ? [...(held ? [{ op: 'test', path, value: held } as const] : []), { op: 'add', path, value: lock.token }]
     : [{ op: 'add', path: '/metadata/annotations', value: { [key.lock]: lock.token } }]
+  const landed = async (): Promise<Service | undefined> => {
+    const current = await liveService(world)
+    return current?.metadata.annotations[key.lock] === lock.token ? current : undefined
+  }
   lock.check()
   try {
-    const [fenced] = await world.kubectl.quietly(patchService(names(app).live, operations), service)
+    const [fenced] = await world.kubectl.insist(patchService(names(app).live, operations), service, {
+      landed,
+    })
     if (fenced) return fenced
     throw new DeployError('The live Service could not be marked with the lock')
   } catch (error) {
@@ -142,45 +158,79 @@ export async function fence(world: World, before: Service, lock: Lock): Promise<
 
 /** The token changed since it was read. If the Lease is still ours, the other writer came before us. */
 async function fenceAgain(world: World, lock: Lock): Promise<Service> {
-  const { environment, kubectl, by } = world
-  const [current] = await kubectl.objects(getNamed(`service/${environment.app}`), service)
+  const current = await liveService(world)
   const held = await readLease(world)
-  if (!current || held?.spec.holderIdentity !== identity(by, lock.token))
+  if (!current || held?.spec.holderIdentity !== identity(world.by, lock.token))
     throw await takenOver(world, lock.token)
   return await fence(world, current, lock)
 }
 
-async function takeLease(world: World, seen: Lease | undefined, token: string): Promise<void> {
-  const { environment, clock, log, signal } = world
+async function liveService({ environment, kubectl }: World): Promise<Service | undefined> {
+  const [found] = await kubectl.objects(getNamed(`service/${names(environment.app).live}`), service)
+  return found
+}
+
+/** ms between looks at a Lease: a run that may fail at once looks often, one that waits for minutes does not. */
+const LOOK = { often: 500, seldom: 2000 }
+
+/** @returns when it was asked for, as `monotonic` tells it */
+async function takeLease(
+  world: World,
+  seen: Lease | undefined,
+  token: string,
+  waitFor: number,
+): Promise<number> {
+  const { clock, log, signal } = world
+  const deadline = clock.monotonic() + waitFor
+  const report = reporter(world, deadline)
   let watched = seen
-  let since = clock.now()
-  while (watched?.spec.holderIdentity) {
-    const left = since + watched.spec.leaseDurationSeconds * 1000 - clock.now()
-    if (left <= 0) break
-    log.progress(`held by ${holder(watched)}; free in ${Math.ceil(left / 1000)} s unless it is renewed`)
-    await clock.sleep(Math.min(left, 500), signal)
-    const current = await readLease(world)
-    if (!current?.spec.holderIdentity) watched = current
-    else if (current.metadata.resourceVersion !== watched.metadata.resourceVersion)
-      throw lockHeld(world, current)
+  for (;;) {
+    let since = clock.monotonic()
+    while (watched?.spec.holderIdentity) {
+      const left = since + watched.spec.leaseDurationSeconds * 1000 - clock.monotonic()
+      if (left <= 0) break
+      report(watched, left)
+      await clock.sleep(Math.min(left, waitFor > 0 ? LOOK.seldom : LOOK.often), signal)
+      const current = await readLease(world)
+      if (current?.metadata.resourceVersion !== watched.metadata.resourceVersion) {
+        if (current?.spec.holderIdentity && clock.monotonic() >= deadline)
+          throw lockHeld(world, current, waitFor)
+        since = clock.monotonic()
+      }
+      watched = current
+    }
+    if (watched?.spec.holderIdentity)
+      log.warn(`The lock of ${holder(watched)} was not renewed: it is taken over`)
+    const asked = monotonic()
+    try {
+      await write(world, watched, token)
+      return asked
+    } catch (error) {
+      const beaten = error instanceof KubectlError && ['AlreadyExists', 'Conflict'].includes(error.refusal)
+      if (!beaten) throw error
+      watched = await readLease(world)
+      if (watched?.spec.holderIdentity && clock.monotonic() >= deadline)
+        throw lockHeld(world, watched, waitFor)
+    }
   }
-  if (watched?.spec.holderIdentity)
-    log.warn(`The lock of ${holder(watched)} was not renewed: it is taken over`)
-  try {
-    await write(world, watched, token)
-  } catch (error) {
-    const beaten = error instanceof KubectlError && ['AlreadyExists', 'Conflict'].includes(error.refusal)
-    if (!beaten) throw error
-    const winner = await readLease(world)
-    if (winner?.spec.holderIdentity) throw lockHeld(world, winner)
-    since = clock.now()
-    await takeLease({ ...world, environment }, winner, token)
+}
+
+/** Says who is waited for: when it is somebody else, and again every 30 s. */
+function reporter({ clock, log }: World, deadline: number): (held: Lease, left: number) => void {
+  let told = { who: '', at: Number.NEGATIVE_INFINITY }
+  return (held, left) => {
+    const now = clock.monotonic()
+    const who = holder(held)
+    if (who === told.who && now - told.at < 30_000) return
+    told = { who, at: now }
+    const waiting = deadline > now ? `; waiting ${seconds(deadline - now)} more at the most` : ''
+    log.progress(`held by ${who}; free in ${seconds(left)} unless it is renewed${waiting}`)
   }
 }
 
 /** Creates the Lease, or replaces the one that was read: `resourceVersion` lets only one of several do it. */
 async function write(world: World, current: Lease | undefined, token: string): Promise<void> {
-  const { kubectl, environment } = world
+  const { kubectl, environment, by } = world
   const wanted = {
     apiVersion: 'coordination.k8s.io/v1',
     kind: 'Lease',
@@ -191,7 +241,12 @@ async function write(world: World, current: Lease | undefined, token: string): P
     },
     spec: leaseSpec(world, token, (current?.spec.leaseTransitions ?? -1) + 1),
   }
-  await kubectl.quietly(current ? replace() : create(), lease, { input: JSON.stringify(wanted) })
+  const landed = async (): Promise<Lease | undefined> => {
+    const found = await readLease(world)
+    return found?.spec.holderIdentity === identity(by, token) ? found : undefined
+  }
+  const input = JSON.stringify(wanted)
+  await kubectl.insist(current ? replace() : create(), lease, { input, landed })
 }
 
 function leaseSpec({ environment, by }: World, token: string, leaseTransitions: number) {
@@ -224,10 +279,11 @@ async function takenOver(world: World, token: string): Promise<DeployError> {
   return new DeployError(`The lock was taken over ${who}: this run stops here`, Exit.locked)
 }
 
-function lockHeld({ environment }: World, held: Lease): DeployError {
+function lockHeld({ environment }: World, held: Lease, waited: number): DeployError {
   const what = `${environment.app} in ${environment.name}`
+  const still = waited > 0 ? ` still, after ${seconds(waited)}` : ''
   return new DeployError(
-    `${what} is locked by ${holder(held)}. Wait for it, or roll back, which takes the lock over`,
+    `${what} is locked by ${holder(held)}${still}. Wait for it, or roll back, which takes the lock over`,
     Exit.locked,
   )
 }

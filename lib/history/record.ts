@@ -87,6 +87,8 @@ export const recordForm = z.object({
   drift: z.string().optional(),
   outcome: z.enum(outcomes),
   message: z.string().optional(),
+  /** Never stored: why it could not be read; the rest is then what could be told of it (`store.ts`). */
+  unreadable: z.string().optional(),
 })
 
 export type DeploymentRecord = z.infer<typeof recordForm>
@@ -120,3 +122,6 @@ export function endStep({ steps }: DeploymentRecord, now: number): void {
 
 /** A ULID in lower case, as names of objects must be: sorts by time, unique without coordination. */
 export const newId = (now: number): string => ulid(now).toLowerCase()
+
+/** Of the ConfigMap that holds it. */
+export const recordName = (app: string, id: string): string => `${app}-deploy-${id}`

@@ -11,6 +11,7 @@ import { keepPace, waitReady } from '../app/rollout.ts'
 import type { Gates } from '../check.ts'
 import type { World } from '../cluster/world.ts'
 import { DeployError } from '../errors.ts'
+import { refuseHeld } from '../history/hold.ts'
 import { fence } from '../history/lock.ts'
 import { newEntry, type DeploymentRecord } from '../history/record.ts'
 import { pointPreview } from '../traffic/endpoints.ts'
@@ -72,6 +73,7 @@ async function stillTrue(
   request: Request,
   plan: Plan,
 ): Promise<Plan> {
+  refuseHeld(observed, held.clock.now(), held.environment)
   refuseFailedDigest(request, past)
   if (repaired) return await planDeployment(held, request)
   const live = isUnused(observed) ? undefined : liveColor(held.environment, observed)

@@ -4,6 +4,7 @@ import { checkAccess, checkContext, needs } from '../cluster/access.ts'
 import type { World } from '../cluster/world.ts'
 import type { DeploymentRecord } from '../history/record.ts'
 import { release, unfinished } from '../history/store.ts'
+import { refuseHeld } from '../history/hold.ts'
 import { deploy } from './blue-green.ts'
 import { planDeployment, refuseFailedDigest, type Request } from './plan.ts'
 import { overridden, proofLines, prove, type Proof } from './promotion.ts'
@@ -43,7 +44,7 @@ export async function run(
     kubectl,
     environment.previewUrl ? needs.deploy : [...needs.deploy, needs.forward],
   )
-  const records = unfinished(environment.app, kubectl)
+  const records = unfinished(world)
   const planned = rolling ? planRolling(world, request) : planDeployment(world, request)
   // Going back to what was live is never refused.
   const requires = request.kept ? undefined : environment.requires
@@ -56,6 +57,7 @@ export async function run(
   const plan = await planned
   const proof = await proving
   log.done()
+  if (!request.kept) refuseHeld(plan.observed, world.clock.now(), environment)
   const failed = refuseFailedDigest(request, past)
   for (const left of leftBehind(
     plan.observed,
@@ -80,6 +82,6 @@ export async function run(
     'to' in plan
       ? await (request.kept ? restartRelease : deploy)(world, agreed, plan, gates)
       : await roll(world, agreed, plan, gates)
-  for (const entry of failed) await release(kubectl, entry)
+  for (const entry of failed) await release(world, entry)
   return record
 }

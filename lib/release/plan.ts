@@ -26,6 +26,8 @@ export interface Request {
   clean?: boolean
   /** Manifests that an earlier release's record kept, instead of the overlay's. */
   kept?: readonly Manifest[]
+  /** How long somebody else's lock is waited for, in ms; without it, not at all. */
+  waitFor?: number | undefined
   /** The checks that the kept release went live with. */
   smoke?: readonly KeptCheck[] | undefined
 }

@@ -30,13 +30,13 @@ type Found = { held: string } | { missing: string }
 
 /** Reads what there is, and judges it. @throws only what the signal was aborted with */
 export async function prove(
-  { environment: { app }, clock, signal, shell }: World,
+  { environment, clock, log, signal, shell }: World,
   requires: Requires,
   image: string,
 ): Promise<Proof> {
   const { passed } = requires
   const release = stagesOf(requires).length > 0 ? findRelease(image, shell) : undefined
-  const records = passed && history(app, new Kubectl(passed, shell, clock, signal))
+  const records = passed && history({ environment, log, kubectl: new Kubectl(passed, shell, clock, signal) })
   const [known, past] = await Promise.all([
     orWhy(release, 'no release is kept beside it in the registry: docker-build.ts did not push it'),
     orWhy(records, 'nobody was asked'),
@@ -104,7 +104,7 @@ function judgeStage(stage: string, release: Release, maxScanAge: number | undefi
 }
 
 /** The last word on the digest counts, of those that were spoken after users had met it. */
-const spoken: readonly string[] = ['succeeded', 'rolled-back', 'needs-person']
+const spoken: readonly string[] = ['succeeded', 'rolled-back', 'needs-person', 'taken-back']
 
 function judgePassed({ passed }: Requires, digest: string, records: Evidence['records']): Found[] {
   if (!passed) return []

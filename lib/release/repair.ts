@@ -54,10 +54,9 @@ async function recordOfLastSwitch(
   observed: Observed,
   open: readonly DeploymentRecord[],
 ): Promise<readonly DeploymentRecord[]> {
-  const { kubectl, environment } = world
   const last = observed.switch
   if (last?.kind !== 'rollback' || open.some(({ id }) => id === last.id)) return open
-  if (await readRecord(environment.app, kubectl, last.id)) return open
+  if (await readRecord(world, last.id)) return open
   const { id, by, at, from, to, reason } = last
   const entry = newEntry(world, { id, kind: 'rollback', by, startedAt: at, from, to, reason })
   await openRecord(world, entry, [])

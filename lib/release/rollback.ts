@@ -228,13 +228,13 @@ async function withoutLock(
 
 /** A deployment that was fenced off may have had an apply on its way to this color: then it is painted again. */
 async function mendOverwritten(attempt: Attempt, { to, release }: Reachable): Promise<string[]> {
-  const { environment, kubectl, log, lock, signal } = attempt
+  const { log, lock, signal } = attempt
   try {
     const { colors } = await ensureLive(attempt, to)
     const found = side(colors[to])
     if (found.release === release.release) return []
     const what = `${to} was overwritten with ${found.version} while traffic moved to it`
-    const kept = await readRecord(environment.app, kubectl, release.release)
+    const kept = await readRecord(attempt, release.release)
     if (!kept || kept.manifests.length === 0) return [`${what}, and no record of ${release.version} is kept`]
     log.warn(`${what}: ${release.version} is put there again`)
     const { painted } = await render(attempt, { release, color: to, kept: kept.manifests })
@@ -252,13 +252,13 @@ export async function clearAfter(
   attempt: Attempt,
   { from, release }: Pick<Reachable, 'from' | 'release'>,
 ): Promise<void> {
-  const { environment, kubectl, journal, by } = attempt
-  const { app } = environment
-  const { entry } = journal
-  const past = await unfinished(app, kubectl)
-  const open = past.filter(({ outcome, id }) => outcome === 'open' && id !== entry.id)
-  if (open.length > 0) await repair(attempt, { observed: await observe(app, kubectl), past: open })
-  const about = { by, at: entry.startedAt, record: entry.id, ...(entry.reason && { reason: entry.reason }) }
-  if (entry.from && entry.from.color === from) await markTakenBack(kubectl, app, entry.from.release, about)
-  await unmarkTakenBack(kubectl, app, release.release)
+  const { environment, kubectl, by } = attempt
+  const { id: record, startedAt: at, reason, from: before } = attempt.journal.entry
+  const past = await unfinished(attempt)
+  const open = past.filter(({ outcome, id }) => outcome === 'open' && id !== record)
+  if (open.length > 0)
+    await repair(attempt, { observed: await observe(environment.app, kubectl), past: open })
+  if (before?.color === from)
+    await markTakenBack(attempt, before.release, { by, at, record, ...(reason && { reason }) })
+  await unmarkTakenBack(attempt, release.release)
 }

@@ -15,6 +15,7 @@ import { patchService } from '../cluster/commands.ts'
 import { service, type Manifest } from '../cluster/objects.ts'
 import type { World } from '../cluster/world.ts'
 import { DeployError, Exit, sentence } from '../errors.ts'
+import { refuseHeld } from '../history/hold.ts'
 import { journal } from '../history/journal.ts'
 import { isLockLoss } from '../history/lock.ts'
 import { newEntry, type DeploymentRecord } from '../history/record.ts'
@@ -73,8 +74,10 @@ export async function roll(
   planned: RollingPlan,
   gates: Gates,
 ): Promise<DeploymentRecord> {
-  const claim = { id: request.id, seize: request.kept !== undefined }
+  const { id, kept, waitFor } = request
+  const claim = { id, seize: kept !== undefined, waitFor }
   return await underLock(world, planned.observed, claim, gates, closeInterrupted, async (held, found) => {
+    if (!request.kept) refuseHeld(found.observed, held.clock.now(), held.environment)
     const plan = stillTrue(found, request, planned)
     return await recorded(held, entryOf(held, request, plan), plan.rendered.kept, async (attempt) => {
       let applied = false
@@ -164,7 +167,7 @@ async function goBack(attempt: Attempt, plan: RollingPlan, error: unknown): Prom
   if (signal.aborted) return goesOn(attempt, why)
   log.warn(why)
   try {
-    const before = plan.from && (await readRecord(environment.app, kubectl, plan.from.release))
+    const before = plan.from && (await readRecord(attempt, plan.from.release))
     if (!before || before.manifests.length === 0)
       throw new DeployError('no earlier release is kept that could be brought back')
     log.step(`Roll back to ${before.entry.to.version}`)
@@ -198,10 +201,8 @@ function unwell(world: World, { release }: RollingPlan, error: unknown): AfterSw
 }
 
 /** The release that was gone back from is refused from here on, and the one that was gone back to is not. */
-async function markLeft(
-  { environment, kubectl, by, journal: { entry } }: Attempt,
-  { from }: RollingPlan,
-): Promise<void> {
-  const about = { by, at: entry.startedAt, record: entry.id, ...(entry.reason && { reason: entry.reason }) }
-  if (from) await markTakenBack(kubectl, environment.app, from.release, about)
+async function markLeft(attempt: Attempt, { from }: RollingPlan): Promise<void> {
+  const { by, journal } = attempt
+  const { id: record, startedAt: at, reason } = journal.entry
+  if (from) await markTakenBack(attempt, from.release, { by, at, record, ...(reason && { reason }) })
 }

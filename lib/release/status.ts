@@ -3,6 +3,7 @@ import { colors, other, type Color, type Release } from '../app/color.ts'
 import { capacity, drift, isOverlap, liveColor, obstacles, type Site } from '../app/live.ts'
 import type { Observed } from '../app/observe.ts'
 import { DeployError, sentence } from '../errors.ts'
+import { holdLine, holds } from '../history/hold.ts'
 import { holder } from '../history/lock.ts'
 import type { DeploymentRecord } from '../history/record.ts'
 import type { Environment } from '../settings/file.ts'
@@ -18,6 +19,8 @@ export interface Status {
   problem?: string
   workloads: { color: string; release?: Release; ready: number; wanted: number }[]
   lock?: string
+  /** Who holds deployments up, why, and until when. */
+  hold?: string
   drift?: string
   /** What a rollback would take now. */
   rollback: string
@@ -26,11 +29,12 @@ export interface Status {
   since?: string
 }
 
-/** Pure. */
+/** Pure; `now` in ms. */
 export function statusOf(
   environment: Environment,
   observed: Observed,
   past: readonly DeploymentRecord[],
+  now: number,
 ): Status {
   const { app, name, strategy } = environment
   const places = strategy === 'rolling' ? (['plain'] as const) : colors
@@ -47,6 +51,7 @@ export function statusOf(
     ...found,
     workloads,
     ...(observed.lease?.spec.holderIdentity && { lock: holder(observed.lease) }),
+    ...(observed.hold && holds(observed.hold, now) && { hold: holdLine(observed.hold) }),
     ...(changed && { drift: changed }),
     ...(observed.switch && { since: observed.switch.at }),
     rollback:
@@ -97,6 +102,7 @@ export function statusLines(status: Status, observed: Observed): string[] {
       ? [`idle      ${stateLine(observed.colors[idle])}${short.length > 0 ? ` (${short.join('; ')})` : ''}`]
       : []),
     `lock      ${status.lock ? `held by ${status.lock}` : 'free'}`,
+    ...(status.hold ? [`hold      no deployments, by ${status.hold}`] : []),
     `drift     ${status.drift ?? 'none'}`,
     `rollback  ${status.rollback}`,
     ...status.unfinished.map((left) => `left      ${left}`),

@@ -5,6 +5,7 @@ import { observe, side, type ColorState } from '../app/observe.ts'
 import type { Gates } from '../check.ts'
 import type { World } from '../cluster/world.ts'
 import { DeployError, Exit } from '../errors.ts'
+import { refuseHeld } from '../history/hold.ts'
 import { newEntry, type DeploymentRecord } from '../history/record.ts'
 import { readRecord } from '../history/store.ts'
 import { recorded, type Attempt } from './attempt.ts'
@@ -42,6 +43,8 @@ export async function switchAlone(
     if (from === to) throw new DeployError(`Users are on ${to} already`)
     const state = observed.colors[to]
     const known = wasLive(observed, side(state))
+    // A freeze keeps nobody on what they want to leave.
+    if (!known) refuseHeld(observed, held.clock.now(), environment)
     const override = known ? undefined : await refuseUnproven(held, state, request.override)
     const entry = newEntry(held, {
       id: request.id,
@@ -68,11 +71,11 @@ const PROVEN: readonly string[] = ['succeeded', 'released', 'verified']
  * @throws DeployError (6)
  */
 async function refuseUnproven(
-  { environment, kubectl }: World,
+  world: World,
   state: ColorState,
   override: string | undefined,
 ): Promise<DeploymentRecord['override']> {
-  const record = state.release && (await readRecord(environment.app, kubectl, state.release.release))
+  const record = state.release && (await readRecord(world, state.release.release))
   const { outcome, message } = record?.entry ?? {}
   if (outcome && PROVEN.includes(outcome)) return undefined
   const ended = outcome && `its deployment ended ${outcome}${message ? ` (${message})` : ''}`

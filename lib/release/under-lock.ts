@@ -25,6 +25,8 @@ export interface Claim {
   id: string
   /** Takes the lock from whoever has it: a way back must not wait for a deployment. */
   seize?: boolean
+  /** How long somebody else's lock is waited for, in ms; without it, not at all. */
+  waitFor?: number | undefined
 }
 
 /**
@@ -35,20 +37,19 @@ export interface Claim {
 export async function underLock<T>(
   outer: World,
   seen: Observed,
-  { id, seize = false }: Claim,
+  { id, seize = false, waitFor }: Claim,
   gates: Gates,
   clearUp: (held: Held, found: Omit<Found, 'repaired'>) => Promise<boolean>,
   use: (held: Held, found: Found) => Promise<T>,
 ): Promise<T> {
   const { environment, log } = outer
   log.step('Take the lock')
-  const lock = seize ? await seizeLock(outer, id) : await acquireLock(outer, seen, id)
+  const lock = seize
+    ? await seizeLock(outer, id)
+    : await acquireLock(outer, seen, id, waitFor === undefined ? {} : { waitFor })
   const held = { ...lockedBy(outer, lock), lock, gates }
   const look = async (): Promise<Omit<Found, 'repaired'>> => {
-    const [observed, past] = await Promise.all([
-      observe(environment.app, held.kubectl),
-      unfinished(environment.app, held.kubectl),
-    ])
+    const [observed, past] = await Promise.all([observe(environment.app, held.kubectl), unfinished(held)])
     return { observed, past }
   }
   try {

@@ -159,11 +159,11 @@ async function verifyBack(attempt: Attempt, to: Color, remarks: string[]): Promi
 
 /** What a release went live with, as its record keeps it; undefined where that is not known. */
 async function keptChecks(
-  { environment, kubectl }: World,
+  world: World,
   about: { release: string } | undefined,
 ): Promise<readonly KeptCheck[] | undefined> {
   if (!about) return undefined
-  const record = await readRecord(environment.app, kubectl, about.release).catch(() => undefined)
+  const record = await readRecord(world, about.release).catch(() => undefined)
   return record?.entry.smoke
 }
 

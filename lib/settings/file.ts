@@ -59,8 +59,8 @@ const settings = {
   drain: duration,
   afterSwitch: z.enum(['recycle', 'keep', 'scale-down']),
   timeouts,
-  /** How long a lock outlives a holder that stopped renewing it. */
-  lock: duration,
+  /** How long a lock outlives a holder that stopped renewing it. Each third of it takes a kubectl. */
+  lock: duration.refine((ms) => ms >= 5000, 'expected at least 5s: a lock is renewed three times in it'),
   /** How many deployment records are kept. */
   history: count.min(2).max(1000),
 }

@@ -101,3 +101,20 @@ safely('S3: a deployment that was overtaken by a rollback stops and never switch
   expect(newest).toMatchObject({ kind: 'rollback', outcome: 'succeeded', reason: 'users complain' })
   expect((await workspace.status()).unfinished).toEqual([])
 })
+
+safely(
+  'a hold stands in the status and for whoever asks, and does not keep users on a bad release',
+  async () => {
+    const workspace = await stage().open({ replicas: 1 }, '1.0.0', '2.0.0')
+    exits(await workspace.deploy('1.0.0'), 0)
+    exits(await workspace.deploy('2.0.0'), 0)
+    exits(await workspace.run('lock', ['--hold', 'first', '--yes']), 0)
+    const held = exits(await workspace.run('lock', ['--hold', 'the fair is on', '--until', '2h', '--yes']), 0)
+    expect(held.stderr).toMatch(/is on hold by \S+@\S+ since \S+Z: the fair is on, until \S+Z\n$/)
+    expect((await workspace.status()).hold).toContain('the fair is on, until ')
+    exits(await workspace.rollback(), 0)
+    exits(await workspace.run('lock', ['--release', '--yes']), 0)
+    expect((await workspace.status()).hold).toBeUndefined()
+    expect(exits(await workspace.run('lock', ['--json']), 0).stdout).toBe('null\n')
+  },
+)

@@ -44,6 +44,17 @@ describe('waitUntil', () => {
     expect(clock.now() - start).toBe(1000)
   })
 
+  test.each([3_600_000, -3_600_000])(
+    'a wall clock that is set by %p ms makes no wait shorter or longer',
+    async (by) => {
+      const { wait, clock } = waiting()
+      const start = clock.monotonic()
+      clock.during.set(100, () => clock.set(by))
+      expect(await failure(waitUntil(() => Promise.resolve('never'), wait))).toMatchObject({ code: 70 })
+      expect(clock.monotonic() - start).toBe(1000)
+    },
+  )
+
   test('what comes with the last look counts', async () => {
     const { wait, clock } = waiting()
     const start = clock.now()
@@ -114,6 +125,9 @@ describe('systemClock', () => {
     expect(systemClock.sleep(60_000, stop.signal)).rejects.toThrow('enough')
     expect(systemClock.sleep(60_000, AbortSignal.abort('a word'))).rejects.toThrow('a word')
     expect(systemClock.now()).toBeGreaterThanOrEqual(started)
+    const before = systemClock.monotonic()
+    await systemClock.sleep(5)
+    expect(systemClock.monotonic()).toBeGreaterThan(before)
   })
 })
 

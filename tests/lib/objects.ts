@@ -16,6 +16,7 @@ export interface Stored {
     uid?: string
     resourceVersion?: string
     generation?: number
+    creationTimestamp?: string
     deletionTimestamp?: string
     labels?: Record<string, string>
     annotations?: Record<string, string>

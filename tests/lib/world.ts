@@ -21,14 +21,20 @@ export class FakeClock implements Clock {
   readonly slept: number[] = []
   /** What happens while so many ms pass. */
   readonly during = new Map<number, () => unknown>()
-  #now = Date.parse('2026-11-23T08:00:00Z')
+  #wall = Date.parse('2026-11-23T08:00:00Z')
+  #passed = 0
 
-  now = (): number => this.#now
+  now = (): number => this.#wall + this.#passed
+
+  monotonic = (): number => this.#passed
+
+  /** Somebody sets the wall clock. */
+  set = (by: number): void => void (this.#wall += by)
 
   sleep = async (ms: number, signal?: AbortSignal): Promise<void> => {
     signal?.throwIfAborted()
     this.slept.push(ms)
-    this.#now += ms
+    this.#passed += ms
     await this.during.get(ms)?.()
     await new Promise((resolve) => setImmediate(resolve))
     signal?.throwIfAborted()

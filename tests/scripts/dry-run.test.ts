@@ -115,5 +115,7 @@ test('a switch from start to end: its writes are printed, its record is in the h
   expect(record.switches[0]?.requests).toBeGreaterThan(0)
   const history = await rehearsed.run('deployment-history.ts', '--json')
   expect(JSON.parse(history.out)).toEqual([record])
-  expect(history.err).toMatch(/switch {4}1\.0\.0 → 1\.1\.0 \(green\) {2}succeeded, 0 of \d+ requests lost/)
+  expect(history.err).toMatch(
+    /switch {4}1\.0\.0 → 1\.1\.0 \(green\) {2}succeeded\n {18}0 of \d+ requests lost\n/,
+  )
 })

@@ -63,6 +63,11 @@ describe('what is wrong is said before anything is asked', () => {
     ['deploy.ts', ['--env', 'staging', '--version', '1', '--override', ' '], '--override is empty'],
     ['deploy.ts', ['--env', 'staging', '--image', '$(id)'], '"$(id)" is not an image reference'],
     ['deployment-history.ts', ['--env', 'staging', '--limit', 'x'], '--limit is a number from 1'],
+    ['lock.ts', ['--env', 'staging', '--hold', ' '], '--hold is empty'],
+    ['lock.ts', ['--env', 'staging', '--hold', 'a', '--release'], '--hold or --release, not both'],
+    ['lock.ts', ['--env', 'staging', '--until', '2h'], '--until needs --hold'],
+    ['lock.ts', ['--env', 'staging', '--hold', 'a', '--until', 'noon'], '--until is a time such as 2026-'],
+    ['lock.ts', ['--env', 'staging', '--hold', 'a', '--until', '2020-01-01T00:00Z'], 'T00:00Z is over'],
     ['switch-traffic.ts', ['--env', 'staging', '--to', 'red'], '--to is blue or green'],
     ['switch-traffic.ts', ['--env', 'development', '--to', 'blue'], 'development has no colors'],
     [

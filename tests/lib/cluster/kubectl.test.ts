@@ -137,6 +137,9 @@ function answering(...answers: Output[]): {
 const ok = (stdout: string): Output => ({ stdout, stderr: '', exitCode: 0 })
 const named = z.object({ name: z.string() })
 
+const landed = async () => await Promise.resolve({ name: 'ours' })
+const nobody = async () => await Promise.resolve(undefined)
+
 describe('Kubectl', () => {
   test('every command says which cluster and namespace it means (S8)', async () => {
     const { kubectl, lines } = answering()
@@ -174,6 +177,41 @@ describe('Kubectl', () => {
     const quiet = answering(UNREACHABLE, ok('x'))
     expect(await failure(quiet.kubectl.quietly(['kubectl', 'create'], named))).toMatchObject({ code: 1 })
     for (const { lines } of [read, write, quiet]) expect(lines).toHaveLength(1)
+  })
+
+  test('a change that is insisted on is made again while the server is away, for ten seconds', async () => {
+    const again = answering(UNREACHABLE, UNREACHABLE, ok('{"name":"a"}'))
+    expect(await again.kubectl.insist(['kubectl', 'patch'], named)).toEqual([{ name: 'a' }])
+    expect(again.clock.slept).toEqual([300, 1000])
+    const never = answering(...Array.from({ length: 9 }, () => UNREACHABLE))
+    expect(await failure(never.kubectl.insist(['kubectl', 'patch'], named))).toMatchObject({
+      message: expect.stringMatching(/does not answer/),
+    })
+    expect(never.clock.slept).toEqual([300, 1000, 2000, 3000, 3000])
+  })
+
+  test('a slow server gets a second try all the same, and no third', async () => {
+    const slow = answering(UNREACHABLE, UNREACHABLE, ok('{"name":"a"}'))
+    slow.clock.during.set(300, () => slow.clock.sleep(15_000))
+    expect(await failure(slow.kubectl.insist(['kubectl', 'patch'], named))).toMatchObject({ code: 1 })
+    expect(slow.lines).toHaveLength(2)
+  })
+
+  test('a refusal ends it, unless what is read back shows that an earlier try had come through', async () => {
+    const exists = refused('Error from server (AlreadyExists): a "a" already exists')
+    const ours = answering(UNREACHABLE, exists)
+    expect(await ours.kubectl.insist(['kubectl', 'create'], named, { landed })).toEqual([{ name: 'ours' }])
+    for (const [answer, options] of [
+      [exists, { landed: nobody }],
+      [exists, {}],
+      [refused('Error from server (Forbidden): no'), { landed }],
+    ] as const) {
+      const other = answering(answer, ok('{"name":"a"}'))
+      expect(await failure(other.kubectl.insist(['kubectl', 'create'], named, options))).toMatchObject({
+        code: 1,
+      })
+      expect(other.lines).toHaveLength(1)
+    }
   })
 
   test('an interrupt during a command is told as one; a write that came through counts', async () => {

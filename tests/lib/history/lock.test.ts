@@ -97,6 +97,190 @@ describe('a lock', () => {
   })
 })
 
+/** Somebody else's Lease, as it was seen. */
+function heldBy(rehearsal: Rehearsal, who: string): void {
+  const { cluster } = rehearsal
+  const spec = {
+    holderIdentity: `${who} theirs`,
+    leaseDurationSeconds: 15,
+    acquireTime: '2026-11-23T07:00:00Z',
+  }
+  const metadata = { name: `${APP}-deploy`, labels: { app: APP } }
+  cluster.put({ apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata, spec })
+}
+
+/** Whoever holds it renews it, so many times, each time that somebody looks; then it is set free or left. */
+function renewing({ cluster }: Rehearsal, times: number, after: () => void = () => {}): void {
+  let left = times
+  cluster.intercept = (line) => {
+    if (!line.startsWith(`get lease/${APP}-deploy`)) return undefined
+    if (left-- > 0) cluster.put(cluster.object('Lease', `${APP}-deploy`))
+    else if (left === -1) after()
+    return undefined
+  }
+}
+
+const losing = ({ cluster }: Rehearsal, pattern: RegExp): void => {
+  let times = 1
+  cluster.loses = (line) => pattern.test(line) && times-- > 0
+}
+
+describe('a lost answer does not lose the lock', () => {
+  test.each([
+    ['when its Lease is made', false, /^create/],
+    ['when its Lease is taken over from a predecessor', true, /^replace/],
+  ])('%s', async (_, before, pattern) => {
+    await using rehearsal = rehearse()
+    if (before) await (await acquire(rehearsal)).release()
+    losing(rehearsal, pattern)
+    const lock = await acquire(rehearsal)
+    expect(lease(rehearsal)?.holderIdentity).toBe('alice@laptop mine')
+    lock.check()
+    await lock.release()
+  })
+
+  test.each([
+    ['there is a Lease', true, /^patch lease/],
+    ['there is none', false, /^create/],
+  ])('when it is seized and %s', async (_, before, pattern) => {
+    await using rehearsal = rehearse()
+    if (before) heldBy(rehearsal, 'bob')
+    losing(rehearsal, pattern)
+    const lock = await seizeLock(rehearsal.world, 'mine')
+    expect(lease(rehearsal)?.holderIdentity).toBe('alice@laptop mine')
+    await lock.release()
+  })
+
+  test('when it is released', async () => {
+    await using rehearsal = rehearse()
+    const lock = await acquire(rehearsal)
+    let times = 1
+    rehearsal.cluster.intercept = (line) =>
+      line.startsWith('patch lease') && times-- > 0 ? UNREACHABLE : undefined
+    await lock.release()
+    expect(lease(rehearsal)?.holderIdentity).toBe('')
+  })
+
+  test("when the Service is marked: its own mark is not somebody else's", async () => {
+    await using rehearsal = rehearse()
+    const { cluster, world } = rehearsal
+    const before = serviceForm.parse(cluster.put(marked({ [key.lock]: 'old' })))
+    losing(rehearsal, /^patch service/)
+    const fenced = await fence(world, before, free)
+    expect(fenced.metadata.annotations[key.lock]).toBe('mine')
+    expect(token(rehearsal)).toBe('mine')
+  })
+
+  test('a lock whose Lease was asked for long ago is renewed before anything is written under it', async () => {
+    await using rehearsal = rehearse({ lock: 200 })
+    const { cluster } = rehearsal
+    cluster.intercept = async (line) => {
+      // As a kubectl that takes long to answer does it.
+      if (line.startsWith('create')) await Bun.sleep(190)
+      return undefined
+    }
+    const lock = await acquire(rehearsal)
+    lock.check()
+    await lock.release()
+    expect(cluster.asked.filter((line) => line.includes('renewTime')).length).toBeGreaterThanOrEqual(1)
+  })
+})
+
+describe('a lock that somebody else holds', () => {
+  test("is not stolen by whoever's clock was set forward", async () => {
+    await using rehearsal = rehearse()
+    heldBy(rehearsal, 'bob')
+    const seen = await rehearsal.observed()
+    let looks = 0
+    rehearsal.cluster.intercept = (line) => {
+      if (line.startsWith('get lease') && ++looks === 2) rehearsal.clock.set(3_600_000)
+      if (looks === 4) rehearsal.cluster.put(rehearsal.cluster.object('Lease', `${APP}-deploy`))
+      return undefined
+    }
+    expect(await failure(acquireLock(rehearsal.world, seen, 'mine'))).toMatchObject({ code: 5 })
+    expect(lease(rehearsal)?.holderIdentity).toBe('bob theirs')
+  })
+
+  test('is told of when it is waited for, and again every 30 s; not at every look', async () => {
+    await using rehearsal = rehearse()
+    const { world, log, cluster } = rehearsal
+    heldBy(rehearsal, 'bob')
+    Object.assign(lease(rehearsal) ?? {}, { leaseDurationSeconds: 70 })
+    const lock = await acquireLock(world, await rehearsal.observed(), 'mine')
+    expect(log.lines).toEqual([
+      'held by bob since 2026-11-23T07:00:00Z; free in 70 s unless it is renewed',
+      'held by bob since 2026-11-23T07:00:00Z; free in 40 s unless it is renewed',
+      'held by bob since 2026-11-23T07:00:00Z; free in 10 s unless it is renewed',
+    ])
+    expect(cluster.asked.filter((line) => line.startsWith('get lease')).length).toBeGreaterThan(100)
+    await lock.release()
+  })
+
+  test('is waited for as long as one likes, until it is free', async () => {
+    await using rehearsal = rehearse()
+    const { world, cluster, clock, log } = rehearsal
+    heldBy(rehearsal, 'bob')
+    renewing(rehearsal, 40, () => {
+      const held = cluster.object('Lease', `${APP}-deploy`)
+      cluster.put({ ...held, spec: { ...held.spec, holderIdentity: '' } })
+    })
+    const lock = await acquireLock(world, await rehearsal.observed(), 'mine', { waitFor: 600_000 })
+    expect(lease(rehearsal)?.holderIdentity).toBe('alice@laptop mine')
+    expect(clock.monotonic()).toBeGreaterThan(40_000)
+    expect(clock.monotonic()).toBeLessThan(120_000)
+    expect(log.lines[0]).toBe(
+      'held by bob since 2026-11-23T07:00:00Z; free in 15 s unless it is renewed; waiting 10 m 0 s more at the most',
+    )
+    expect(log.lines.length).toBeLessThan(5)
+    await lock.release()
+  })
+
+  test('is waited for through the next holder too, who is told of', async () => {
+    await using rehearsal = rehearse()
+    const { world, cluster, log } = rehearsal
+    heldBy(rehearsal, 'bob')
+    renewing(rehearsal, 3, () => {
+      const held = cluster.object('Lease', `${APP}-deploy`)
+      cluster.put({ ...held, spec: { ...held.spec, holderIdentity: 'carol theirs' } })
+    })
+    const lock = await acquireLock(world, await rehearsal.observed(), 'mine', { waitFor: 600_000 })
+    expect(log.lines).toEqual([
+      expect.stringContaining('held by bob'),
+      expect.stringContaining('held by carol'),
+    ])
+    expect(log.warnings).toEqual([expect.stringMatching(/^The lock of carol .* was not renewed/)])
+    await lock.release()
+  })
+
+  test('longer than that is exit 5, with who and how long', async () => {
+    await using rehearsal = rehearse()
+    const { world, clock } = rehearsal
+    heldBy(rehearsal, 'bob')
+    renewing(rehearsal, Number.POSITIVE_INFINITY)
+    expect(
+      await failure(acquireLock(world, await rehearsal.observed(), 'mine', { waitFor: 60_000 })),
+    ).toEqual({
+      code: 5,
+      message: expect.stringMatching(
+        /^chat in test is locked by bob since 2026-11-23T07:00:00Z still, after 60 s\. /,
+      ),
+    })
+    expect(clock.monotonic()).toBeGreaterThanOrEqual(60_000)
+    expect(clock.monotonic()).toBeLessThan(80_000)
+  })
+
+  test('an interrupt ends the wait', async () => {
+    await using rehearsal = rehearse()
+    const { world, clock } = rehearsal
+    heldBy(rehearsal, 'bob')
+    renewing(rehearsal, Number.POSITIVE_INFINITY)
+    clock.during.set(2000, () => clock.monotonic() > 10_000 && rehearsal.interrupt())
+    expect(
+      await failure(acquireLock(world, await rehearsal.observed(), 'mine', { waitFor: 600_000 })),
+    ).toMatchObject({ code: 130 })
+  })
+})
+
 const marked = (annotations?: Record<string, string>) => ({
   ...service(APP),
   metadata: { ...service(APP).metadata, ...(annotations && { annotations }) },
@@ -107,14 +291,14 @@ const gone = () => {
   throw new DeployError('lost', 5)
 }
 
-describe('the mark on the live Service', () => {
-  const free: Lock = {
-    token: 'mine',
-    check: () => {},
-    lost: new AbortController().signal,
-    release: () => Promise.resolve(),
-  }
+const free: Lock = {
+  token: 'mine',
+  check: () => {},
+  lost: new AbortController().signal,
+  release: () => Promise.resolve(),
+}
 
+describe('the mark on the live Service', () => {
   test.each([
     ['no annotations', undefined],
     ['others', { a: 'b' }],

@@ -69,8 +69,8 @@ describe('a record', () => {
     const manifests = [deployment('plain', made('1.1.0'))]
     await openRecord(world, full, manifests)
     expect(recordForm.parse(JSON.parse(JSON.stringify(full)))).toEqual(full)
-    expect(await readRecord(APP, world.kubectl, '01')).toEqual({ entry: full, manifests })
-    expect(await readRecord(APP, world.kubectl, '02')).toBeUndefined()
+    expect(await readRecord(world, '01')).toEqual({ entry: full, manifests })
+    expect(await readRecord(world, '02')).toBeUndefined()
   })
 
   test('is written once more when it closes, with its outcome as a label', async () => {
@@ -134,20 +134,6 @@ describe('a record', () => {
     await record.close('failed')
     expect(log.warnings[0]).toMatch(/^The record could not be written: /)
   })
-
-  test.each(['null', '{}', '{"id":"01"}'])('of an unknown form is not passed over: %s', async (text) => {
-    await using rehearsal = rehearse()
-    const labels = { 'deploy-scripts/record': APP, 'deploy-scripts/outcome': 'open' }
-    rehearsal.cluster.put({
-      apiVersion: 'v1',
-      kind: 'ConfigMap',
-      metadata: { name: 'chat-deploy-01', labels },
-      data: { record: text },
-    })
-    expect(unfinished(APP, rehearsal.world.kubectl)).rejects.toThrow(
-      /The record chat-deploy-01 cannot be read/,
-    )
-  })
 })
 
 const ids = (records: DeploymentRecord[]) => records.map(({ id }) => id)
@@ -157,15 +143,14 @@ test('the history is newest first; what is unfinished are the open and the rolle
   const { world } = rehearsal
   for (const [i, outcome] of outcomes.entries())
     await openRecord(world, entryOf(rehearsal, `0${i}`, { outcome }), [])
-  expect(ids(await history(APP, world.kubectl, 3))).toEqual(['08', '07', '06'])
-  expect((await unfinished(APP, world.kubectl)).map(({ outcome }) => outcome)).toEqual([
+  expect(ids(await history(world, 3))).toEqual(['08', '07', '06'])
+  expect((await unfinished(world)).map(({ outcome }) => outcome)).toEqual([
     'taken-back',
     'rolled-back',
     'open',
   ])
-  for (const entry of await unfinished(APP, world.kubectl))
-    if (entry.outcome !== 'open') await release(world.kubectl, entry)
-  expect((await unfinished(APP, world.kubectl)).map(({ outcome }) => outcome)).toEqual(['open'])
+  for (const entry of await unfinished(world)) if (entry.outcome !== 'open') await release(world, entry)
+  expect((await unfinished(world)).map(({ outcome }) => outcome)).toEqual(['open'])
 })
 
 const past = (...some: string[]) =>

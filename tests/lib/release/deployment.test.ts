@@ -205,9 +205,8 @@ describe('what the environment requires', () => {
 
   test('going back to what was live is never refused', async () => {
     await using rehearsal = requiring()
-    const { kubectl, environment } = rehearsal.world
     const { id = '' } = (await attempt(rehearsal, 'the first one').ended) ?? {}
-    const kept = (await readRecord(environment.app, kubectl, id))?.manifests ?? []
+    const kept = (await readRecord(rehearsal.world, id))?.manifests ?? []
     expect(kept.length).toBeGreaterThan(0)
     expect(await attempt(rehearsal, undefined, { id: 'r3', kept }).ended).toMatchObject({
       kind: 'rollback',

@@ -32,7 +32,7 @@ async function status(
   running(rehearsal.cluster, { blue: '1.0.0', green: '1.1.0' }, 'blue')
   given(rehearsal)
   const observed = await rehearsal.observed()
-  const data = statusOf(rehearsal.world.environment, observed, past(rehearsal))
+  const data = statusOf(rehearsal.world.environment, observed, past(rehearsal), rehearsal.clock.now())
   return { data, lines: statusLines(data, observed) }
 }
 

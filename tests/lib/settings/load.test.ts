@@ -137,6 +137,16 @@ describe('each mistake is named with its place', () => {
       ['deploy.yaml:9: drain: expected a duration such as 500ms, 10s, 2m or 1h'],
     ],
     [
+      'a lock that would have to be renewed all the time',
+      { ...minimal, lock: '4.9s' },
+      ['deploy.yaml:9: lock: expected at least 5s: a lock is renewed three times in it'],
+    ],
+    [
+      'a lock of an environment that does not last',
+      withIn({ lock: '0s' }),
+      ['deploy.yaml:9: environments.test.lock: expected at least 5s: a lock is renewed three times in it'],
+    ],
+    [
       'a number for a duration',
       { ...minimal, drain: 10 },
       ['deploy.yaml:9: drain: Invalid input: expected string, received number'],
