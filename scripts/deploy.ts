@@ -4,35 +4,40 @@
  * Changes: the idle color's objects, the shared objects, the preview, and, once all gates have passed, the live
  * Service. Never touches the live color's workload. Undo: scripts/rollback-deployment.ts.
  */
-import { common, confirm, data, main, realWorld, text, type Run } from '../lib/cli/cli.ts'
-import { run } from '../lib/release/deployment.ts'
+import { common, confirm, data, main, milliseconds, realWorld, text, type Run } from '../lib/cli/cli.ts'
 import { DeployError, Exit } from '../lib/errors.ts'
 import { newId } from '../lib/history/record.ts'
+import { namedImage } from '../lib/image/named.ts'
 import { resolveDigest } from '../lib/image/registry.ts'
-import { readRelease } from '../lib/image/release-file.ts'
+import { run, type Terms } from '../lib/release/deployment.ts'
+import { resume } from '../lib/release/resume.ts'
 import { choiceOf, gatesOf } from '../verify/gates.ts'
 
 const usage = `Usage: bun scripts/deploy.ts --env NAME (--version|--image|--release) [flags]
+       bun scripts/deploy.ts --env NAME --resume ID [flags]
 
   --env NAME       environment in deploy.yaml
   --version TAG    tag of the image that deploy.yaml names
   --image REF      any image, by tag or digest
   --release FILE   the image of a release file, which docker-build.ts leaves
+  --until verified   stop when the idle color has passed its gates
+  --resume ID      open what --until verified has left
   --reason TEXT    why; goes into the history
   --skip KINDS     leave out kinds of checks (needs --reason; is recorded)
   --dry-run        show the plan and stop
   --yes            do not ask (needed where there is no terminal)
   --clean          scale the new color down again if the deployment fails
+  --wait-for-lock 10m   wait for somebody else's deployment to end
   --override WHY   deploy what lacks a proof that is required; is recorded
-  --allow-failed-digest WHY   deploy what was rolled back automatically
+  --allow-failed-digest WHY   deploy what was rolled back or taken back
   --context NAME   the kube context; it must be the environment's
   --config FILE    default deploy.yaml
   --out DIR        evidence goes to DIR/ID; default reports
-  --json           the record on standard output
+  --json           the record on standard output, also of a run that failed
   --verbose        the whole difference, not only the lines that change
 
 Exit: 0 done, 1 failed (traffic did not move), 2 usage or configuration,
-3 rolled back, 4 needs a person, 5 locked, 6 refused, 70 timed out,
+3 rolled back, 4 needs a person, 5 locked or held, 6 refused, 70 timed out,
 130 interrupted (traffic did not move)
 `
 
@@ -41,71 +46,64 @@ const options = {
   out: { type: 'string' },
   version: { type: 'string' },
   image: { type: 'string' },
+  release: { type: 'string' },
+  until: { type: 'string' },
+  resume: { type: 'string' },
   reason: { type: 'string' },
   skip: { type: 'string' },
   'dry-run': { type: 'boolean' },
   yes: { type: 'boolean' },
   clean: { type: 'boolean' },
-  'allow-failed-digest': { type: 'string' },
-  release: { type: 'string' },
+  'wait-for-lock': { type: 'string' },
   override: { type: 'string' },
+  'allow-failed-digest': { type: 'string' },
 } as const
 
 if (import.meta.main) {
   await main(usage, options, async (script) => {
     const { flags, log } = script
     const world = realWorld(script)
-    const { environment } = world
-    const { named, version } = wanted(flags, environment.image)
-    const override = text(flags, 'override')
-    const reason = text(flags, 'reason')
-    const allowFailedDigest = text(flags, 'allow-failed-digest')
-
-    log.print(
-      log.style.bold(
-        `${environment.app} → ${environment.name} (${environment.namespace}, ${environment.context})`,
-      ),
-    )
-    const image = await resolveDigest(named, world.shell)
+    const { app, name, namespace, context, image: repository } = world.environment
+    const waiting = text(flags, 'resume')
+    const named = waiting === undefined ? namedImage(flags, repository) : undefined
     const request = {
       id: newId(Date.now()),
-      image,
-      version,
       clean: flags.clean === true,
-      reason,
-      allowFailedDigest,
+      reason: text(flags, 'reason'),
+      until: untilOf(flags),
+      waitFor: milliseconds(flags, 'wait-for-lock'),
+      allowFailedDigest: text(flags, 'allow-failed-digest'),
     }
-    const record = await run(world, request, gatesOf(environment, choiceOf(flags)), {
+    const gates = gatesOf(world.environment, choiceOf(flags))
+    const terms: Terms = {
       context: text(flags, 'context'),
       verbose: flags.verbose === true,
-      override,
+      override: text(flags, 'override'),
       proceed: async () => flags['dry-run'] !== true && (await confirm(script, 'Deploy?')),
-    })
+    }
+    log.print(log.style.bold(`${app} → ${name} (${namespace}, ${context})`))
+    const record = named
+      ? await run(
+          world,
+          { ...request, ...named, image: await resolveDigest(named.image, world.shell) },
+          gates,
+          terms,
+        )
+      : await resume(world, waiting ?? '', request, gates, terms)
     if (!record) return log.print('Nothing was changed.')
-    log.print(
-      log.style.green(
-        `${record.to.version} is live in ${environment.name} (${record.to.color}). Record ${record.id}`,
-      ),
-    )
+    const { id, outcome, to } = record
+    const next = `--resume ${id} opens it to users`
+    const what =
+      outcome === 'verified'
+        ? `is verified in ${to.color} of ${name}; ${next}`
+        : `is live in ${name} (${to.color})`
+    log.print(log.style.green(`${to.version} ${what}. Record ${id}`))
     if (flags.json) data(record)
   })
 }
 
-/** Which image, and what people call it. A release file names a digest; what else it says is not believed. */
-function wanted(flags: Run['flags'], repository: string): { named: string; version: string } {
-  const [version, image, file] = ['version', 'image', 'release'].map((name) => text(flags, name))
-  const named = image ?? (version && `${repository}:${version}`)
-  if (file === undefined) {
-    if (named) return { named, version: version ?? versionOf(named) }
-    throw new DeployError('--version or --image is required, or --release', Exit.usage)
-  }
-  if (named) throw new DeployError('--release names the image: leave out --version and --image', Exit.usage)
-  const release = readRelease(file)
-  return { named: `${release.image}@${release.digest}`, version: release.version }
-}
-
-/** What people call an image that was named without `--version`: its tag, or the start of its digest. */
-export function versionOf(reference: string): string {
-  const [name = '', digest] = reference.split('@')
-  return /:([^:/]+)$/.exec(name)?.[1] ?? digest?.slice('sha256:'.length, 'sha256:'.length + 12) ?? 'latest'
+function untilOf(flags: Run['flags']): 'verified' | undefined {
+  const until = text(flags, 'until')
+  if (until === undefined || until === 'verified') return until
+  throw new DeployError(`--until is verified, not "${until}"`, Exit.usage)
 }

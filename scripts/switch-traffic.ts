@@ -1,10 +1,11 @@
 #!/usr/bin/env bun
 /**
- * The switch alone: moves traffic to a color that is ready, proves it, verifies it, or goes back.
- * Changes: the live Service's selector. Never touches a workload. Undo: the same with the other color.
+ * The switch alone: moves traffic to a color that is ready, proves it, verifies it. A color that users have been
+ * on is gone back to, whatever is ready there; any other must have passed its gates, and is left if it does not hold.
+ * Changes: the live Service's selector, and the pods of the color that is left. Undo: the same with the other color.
  */
 import { checkAccess, checkContext, needs } from '../lib/cluster/access.ts'
-import { common, confirm, data, main, realWorld, text } from '../lib/cli/cli.ts'
+import { common, confirm, data, main, milliseconds, realWorld, text } from '../lib/cli/cli.ts'
 import { colors } from '../lib/app/color.ts'
 import { DeployError, Exit } from '../lib/errors.ts'
 import { newId } from '../lib/history/record.ts'
@@ -16,6 +17,8 @@ const usage = `Usage: bun scripts/switch-traffic.ts --env NAME --to blue|green [
   --env NAME       environment in deploy.yaml
   --to COLOR       blue or green
   --reason TEXT    why; goes into the history
+  --override WHY   open what has not passed its gates; is recorded
+  --wait-for-lock 10m   wait for somebody else's deployment to end
   --yes            do not ask (needed where there is no terminal)
   --context NAME   the kube context; it must be the environment's
   --config FILE    default deploy.yaml
@@ -23,7 +26,7 @@ const usage = `Usage: bun scripts/switch-traffic.ts --env NAME --to blue|green [
   --json           the record on standard output
 
 Exit: 0 done, 1 failed (traffic did not move), 2 usage or configuration,
-3 switched back, 4 needs a person, 5 locked
+3 switched back, 4 needs a person, 5 locked or held, 6 refused
 `
 
 const options = {
@@ -31,6 +34,8 @@ const options = {
   out: { type: 'string' },
   to: { type: 'string' },
   reason: { type: 'string' },
+  override: { type: 'string' },
+  'wait-for-lock': { type: 'string' },
   yes: { type: 'boolean' },
 } as const
 
@@ -47,8 +52,14 @@ if (import.meta.main) {
     await checkAccess(kubectl, needs.rollback)
     if (!(await confirm(script, `Move users of ${environment.name} to ${to}?`)))
       return log.print('Nothing was changed.')
-    const reason = text(flags, 'reason')
-    const record = await switchAlone(world, { id: newId(Date.now()), to, reason }, gatesOf(environment))
+    const request = {
+      id: newId(Date.now()),
+      to,
+      reason: text(flags, 'reason'),
+      override: text(flags, 'override'),
+      waitFor: milliseconds(flags, 'wait-for-lock'),
+    }
+    const record = await switchAlone(world, request, gatesOf(environment))
     log.print(log.style.green(`Users of ${environment.name} are on ${to}. Record ${record.id}`))
     if (flags.json) data(record)
   })

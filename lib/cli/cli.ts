@@ -11,6 +11,7 @@ import type { World } from '../cluster/world.ts'
 import { shell } from '../command.ts'
 import { DeployError, Exit, sentence } from '../errors.ts'
 import type { Environment } from '../settings/file.ts'
+import { duration } from '../settings/scalars.ts'
 import { loadEnvironment } from '../settings/load.ts'
 import { annotate } from './github.ts'
 import { terminal, type TerminalLog } from './terminal.ts'
@@ -102,6 +103,15 @@ export function text(flags: Values, name: string): string | undefined {
   if (value === undefined || typeof value === 'boolean') return undefined
   if (value.trim() === '') throw new DeployError(`--${name} is empty`, Exit.usage)
   return value
+}
+
+/** A flag's duration in ms, such as `10m`. @throws DeployError (2) */
+export function milliseconds(flags: Values, name: string): number | undefined {
+  const value = text(flags, name)
+  if (value === undefined) return undefined
+  const parsed = duration.safeParse(value)
+  if (parsed.success) return parsed.data
+  throw new DeployError(`--${name} ${value}: ${parsed.error.issues[0]?.message}`, Exit.usage)
 }
 
 /** The environment that `--env` names, in the file that `--config` names. */

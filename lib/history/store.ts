@@ -70,6 +70,16 @@ export function newestFirst(a: { id: string; created: string }, b: { id: string;
   return left < right ? 1 : -1
 }
 
+/** A deployment that waits is taken up again. @throws DeployError when somebody else has taken it up meanwhile */
+export async function reopen(
+  { kubectl }: Source,
+  { finishedAt: _, message: __, ...entry }: DeploymentRecord,
+): Promise<DeploymentRecord> {
+  const opened = { ...entry, outcome: 'open' as const }
+  await store(kubectl, opened, { was: 'verified' })
+  return opened
+}
+
 /** A person went back from a release that was live: it is refused from here on. Idempotent; without its record, nothing. */
 export async function markTakenBack(
   source: Source,

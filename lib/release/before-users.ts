@@ -10,8 +10,8 @@ import { AfterSwitch } from './settle.ts'
 /** What fails here has moved nobody: it is said where users are, and the new color is left for diagnosis. */
 export async function beforeUsers<T>(
   attempt: Attempt,
-  { clean }: Request,
-  { from, to }: Plan,
+  { clean }: Pick<Request, 'clean'>,
+  { from, to }: Pick<Plan, 'from' | 'to'>,
   work: () => Promise<T>,
 ): Promise<T> {
   try {

@@ -47,13 +47,18 @@ export async function deploy(
         await startColor(attempt, plan)
         await verifyPreview(attempt, plan)
       })
+      if (request.until) return { outcome: request.until }
       return await openToUsers(attempt, request, plan)
     })
   })
 }
 
 /** From the last look at capacity to the end of the color that is left. */
-async function openToUsers(attempt: Attempt, request: Request, plan: Plan): Promise<Ending> {
+export async function openToUsers(
+  attempt: Attempt,
+  request: Pick<Request, 'clean'>,
+  plan: Pick<Plan, 'from' | 'to' | 'replicas'>,
+): Promise<Ending> {
   const { from, to, replicas: atLeast } = plan
   const underway = await beforeUsers(attempt, request, plan, async () => {
     if (from) await keepPace(attempt, to, from, atLeast)

@@ -7,7 +7,7 @@ import { release, unfinished } from '../history/store.ts'
 import { refuseHeld } from '../history/hold.ts'
 import { deploy } from './blue-green.ts'
 import { planDeployment, refuseFailedDigest, type Request } from './plan.ts'
-import { overridden, proofLines, prove, type Proof } from './promotion.ts'
+import { NOTHING_REQUIRED, overridden, proofLines, prove } from './promotion.ts'
 import { restartRelease } from './restart.ts'
 import { leftBehind } from './repair.ts'
 import { planRolling, roll } from './rolling.ts'
@@ -23,8 +23,6 @@ export interface Terms {
   /** Asked once the plan is on the screen; false ends the run with nothing touched. */
   proceed(): Promise<boolean>
 }
-
-const NOTHING_REQUIRED: Proof = { held: [], missing: [] }
 
 /**
  * @returns undefined when the plan was not agreed to

@@ -26,6 +26,8 @@ export interface Request {
   clean?: boolean
   /** Manifests that an earlier release's record kept, instead of the overlay's. */
   kept?: readonly Manifest[]
+  /** Leaves the verified color, and its record, for `resume`. */
+  until?: 'verified' | undefined
   /** How long somebody else's lock is waited for, in ms; without it, not at all. */
   waitFor?: number | undefined
   /** The checks that the kept release went live with. */
@@ -91,7 +93,7 @@ const refused: readonly string[] = ['rolled-back', 'taken-back']
 
 /** @throws DeployError (6) for a digest that was rolled back, by these scripts or by a person, unless it is allowed with a reason */
 export function refuseFailedDigest(
-  { image, allowFailedDigest, kept }: Request,
+  { image, allowFailedDigest, kept }: Pick<Request, 'image' | 'allowFailedDigest' | 'kept'>,
   past: readonly DeploymentRecord[],
 ): DeploymentRecord[] {
   const failed = past.filter(

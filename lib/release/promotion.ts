@@ -26,6 +26,8 @@ export interface Proof {
   missing: string[]
 }
 
+export const NOTHING_REQUIRED: Proof = { held: [], missing: [] }
+
 type Found = { held: string } | { missing: string }
 
 /** Reads what there is, and judges it. @throws only what the signal was aborted with */

@@ -23,6 +23,8 @@ interface SwitchRequest {
   reason: string | undefined
   /** Why users are sent to what has not passed its gates, or was gone back from. */
   override?: string | undefined
+  /** How long somebody else's lock is waited for, in ms. */
+  waitFor?: number | undefined
 }
 
 /**
