@@ -52,7 +52,7 @@ export interface Shell {
   read(command: Command, options?: RunOptions): Promise<Output>
   /** Prints a command that changes something, then runs it. */
   write(command: Command, options?: RunOptions): Promise<Output>
-  /** Starts a command that serves until it is stopped. */
+  /** Starts a command that serves until it is stopped, or this process ends, however it does. */
   start(command: Command): Running
 }
 
@@ -147,8 +147,15 @@ function eachLine(stream: Readable, take: (line: string) => void): () => void {
   }
 }
 
+/** Ends a group of processes, here the one in $1, when nobody holds the other end of its input any more. */
+const WATCHER = 'cat; kill -- "-$1"'
+
 function start(command: Command): Running {
-  const child = $({ nothrow: true, quiet: true, quote, stdio: ['ignore', 'pipe', 'pipe'] })`${command}`
+  const quietly = { nothrow: true, quiet: true, quote, detached: true } as const
+  const child = $({ ...quietly, stdio: ['ignore', 'pipe', 'pipe'] })`${command}`
+  // What serves us would outlive a kill -9 of us. Each is a group of its own, which no Ctrl-C reaches.
+  const watcher = $({ ...quietly, stdio: ['pipe', 'ignore', 'ignore'] })`sh -c ${WATCHER} sh ${child.pid}`
+  void child.then(() => (watcher.stage === 'running' ? watcher.kill('SIGKILL') : Promise.resolve()))
   // Heard to its end: a program whose output nobody reads any more ends with the next line that it says.
   let heard = ''
   const listeners = new Set<() => void>()

@@ -7,7 +7,7 @@ import type { CheckResult, Gate, KeptCheck, Target } from '../lib/check.ts'
 import type { WitnessSettings } from '../lib/settings/file.ts'
 import { smokeCheck, type SmokeCheck } from '../lib/settings/gates.ts'
 import { seconds } from '../lib/clock.ts'
-import { sentence } from '../lib/errors.ts'
+import { askOnce, type Answer } from '../lib/http.ts'
 import { parseJson } from '../lib/json.ts'
 
 type Json = NonNullable<SmokeCheck['expect']['json']>
@@ -61,51 +61,41 @@ function namesColor(path: string, name: string, color: string): SmokeCheck {
 async function run(check: SmokeCheck, target: Target, signal: AbortSignal): Promise<CheckResult> {
   const { name, method, path, expect } = check
   const started = performance.now()
-  const deadline = AbortSignal.timeout(expect.within)
-  const result = (verdict: CheckResult['verdict'], seen: string): CheckResult => {
-    const ms = performance.now() - started
-    return { gate: 'smoke', name, verdict, ms, expected: `${method} ${path}: ${wish(expect)}`, seen }
-  }
-  try {
-    const response = await fetch(new URL(path, target.url), {
-      method,
-      headers: {
-        'user-agent': 'deploy-scripts',
-        'x-deploy-verification': target.verification,
-        ...check.headers,
-      },
-      ...(check.body !== undefined && { body: check.body }),
-      redirect: 'manual',
-      keepalive: false,
-      signal: AbortSignal.any([signal, deadline]),
-    })
-    const text = await beginning(response)
-    const wrong = mismatch(expect, response.status, text)
-    // What comes back to a login may hold a token, and results are kept.
-    const withheld = wrong && (check.body !== undefined || Object.keys(check.headers).length > 0)
-    if (withheld) return result('failed', `status ${response.status}, and an answer that is not shown`)
-    return wrong ? result('failed', wrong) : result('passed', `status ${response.status}`)
-  } catch (error) {
-    if (signal.aborted) throw error
-    if (deadline.aborted) return result('failed', `no whole answer within ${seconds(expect.within)}`)
-    return result('failed', sentence(error))
+  const answer = await askOnce(new URL(path, target.url), {
+    method,
+    headers: {
+      'user-agent': 'deploy-scripts',
+      'x-deploy-verification': target.verification,
+      ...check.headers,
+    },
+    body: check.body,
+    within: expect.within,
+    most: MOST_BYTES,
+    signal,
+  })
+  const wrong = 'failure' in answer ? answer.failure : problem(check, answer)
+  return {
+    gate: 'smoke',
+    name,
+    verdict: wrong === undefined ? 'passed' : 'failed',
+    ms: performance.now() - started,
+    expected: `${method} ${path}: ${wish(expect)}`,
+    seen: wrong ?? `status ${expect.status}`,
   }
 }
 
-async function beginning(response: Response): Promise<string> {
-  const decoder = new TextDecoder()
-  let text = ''
-  for await (const chunk of response.body ?? []) {
-    text += decoder.decode(chunk, { stream: true })
-    if (text.length > MOST_BYTES) break
-  }
-  return text + decoder.decode()
+/** What is wrong with an answer, as far as it may be shown. */
+function problem({ expect, body, headers }: SmokeCheck, { status, text, cut }: Answer): string | undefined {
+  const long = cut && status === expect.status
+  const wrong = long ? `an answer of more than ${MOST_BYTES} bytes` : mismatch(expect, status, text)
+  // What comes back to a login may hold a token, and results are kept.
+  const withheld = wrong && (body !== undefined || Object.keys(headers).length > 0)
+  return withheld ? `status ${status}, and an answer that is not shown` : wrong
 }
 
 /** What differs from what was expected; undefined when nothing does. Pure. */
 export function mismatch(expect: SmokeCheck['expect'], status: number, text: string): string | undefined {
   if (status !== expect.status) return `status ${status}: ${excerpt(text)}`
-  if (text.length > MOST_BYTES) return `an answer of more than ${MOST_BYTES} bytes`
   if (expect.text !== undefined && !text.includes(expect.text)) return `no such text in ${excerpt(text)}`
   if (expect.json === undefined) return undefined
   const answer = parseJson(text)

@@ -1,6 +1,7 @@
 /** Which color users are on, and whether traffic may go to the other one (S1). Pure: decided from one reading. */
 import { commandLine } from '../command.ts'
 import { patchService } from '../cluster/commands.ts'
+import { isActive } from '../cluster/objects.ts'
 import { DeployError } from '../errors.ts'
 import type { Environment } from '../settings/file.ts'
 import { colors, names, type Color } from './color.ts'
@@ -102,6 +103,15 @@ function foreignImages({ deployment, release }: ColorState): string | undefined 
 
 /** How many pods the other color must have before traffic may move away from this one. */
 export const capacity = ({ ready }: ColorState): number => Math.max(1, ready.length)
+
+/**
+ * Pods which an overlap would send users to (it selects every pod of the app) although they are no color's: a
+ * debug copy, or what ran here before there were colors.
+ */
+export function strangers({ pods, colors: { blue, green } }: Observed): string[] {
+  const owned = new Set([...blue.own, ...green.own])
+  return pods.filter((pod) => isActive(pod) && !owned.has(pod)).map(({ metadata }) => metadata.name)
+}
 
 /** What still keeps traffic from going to a color (S1). Empty means it may. */
 export function obstacles(state: ColorState, atLeast: number): string[] {

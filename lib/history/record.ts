@@ -30,6 +30,8 @@ const proof = z.object({
   firstNew: z.number().optional(),
   lastOld: z.number().optional(),
   lastOldOnNew: z.number().optional(),
+  lastOldOnKept: z.number().optional(),
+  skipped: z.number().optional(),
   /** ms from the patch until the last pod of the color that was left had ended, and with it every connection */
   emptied: z.number().optional(),
   requests: z.number(),

@@ -33,6 +33,11 @@ const timeouts = z.strictObject({
   schedule: duration.prefault('30s'),
   /** From a switch until every EndpointSlice holds the new color's pods only. */
   endpoints: duration.prefault('30s'),
+  /**
+   * From there until new connections to the address that users have lead to the new color alone. Proxies in the
+   * cluster take a second; a cloud's load balancer that follows endpoints (GCE NEG, ALB) takes 10 to 30 s.
+   */
+  reach: duration.prefault('60s'),
   migration: duration.prefault('5m'),
 })
 

@@ -1,15 +1,19 @@
 /** Whether the cluster has followed: the pods behind a Service. */
 import { names, type Color } from '../app/color.ts'
 import { observe, uids, type Observed } from '../app/observe.ts'
-import { waitUntil } from '../clock.ts'
+import { seconds, waitUntil } from '../clock.ts'
 import { get, patchService } from '../cluster/commands.ts'
 import type { Kubectl } from '../cluster/kubectl.ts'
 import { endpointSlice, service, type EndpointSlice } from '../cluster/objects.ts'
 import type { World } from '../cluster/world.ts'
+import { DeployError, Exit } from '../errors.ts'
 import { SELECTOR } from './patch.ts'
 import { reached } from './reach.ts'
 
-/** Points the preview Service at a color and waits until it leads there. */
+/**
+ * Points the preview Service at a color and waits until it leads there, and its address too.
+ * @throws DeployError (70) when either does not in its time
+ */
 export async function pointPreview(
   world: World,
   observed: Observed,
@@ -24,8 +28,15 @@ export async function pointPreview(
   }
   await converge(world, name, color, atLeast, uids(observed.colors[color]))
   const { previewUrl } = world.environment
+  if (!previewUrl) return
   const opening = !observed.preview?.spec.selector.color
-  if (previewUrl) await reached(world, previewUrl, color, { opening })
+  const { converged, ms, lastOther } = await reached(world, previewUrl, color, { opening })
+  if (converged) return
+  throw new DeployError(
+    `${previewUrl} does not lead to ${color}, ${seconds(ms)} after Service ${name} does (${lastOther}): ` +
+      'check "previewUrl", or give its load balancer more time ("timeouts.reach")',
+    Exit.timedOut,
+  )
 }
 
 /** Waits until a Service leads to a color's own pods, all of them ready, and to nothing else. */
@@ -40,6 +51,11 @@ export async function converge(
   let own = new Set(known)
   const look = async (): Promise<{ done: true } | string> => {
     const slices = await endpointSlices(kubectl, name)
+    const unknown = withoutPod(slices)
+    if (unknown.length > 0) {
+      const list = unknown.join(', ')
+      return `Service ${name} leads to addresses that are no pods: delete EndpointSlice ${list}, or whatever makes it`
+    }
     const behind = readyEndpoints(slices)
     if (behind.some((uid) => !own.has(uid))) {
       const { colors } = await observe(environment.app, kubectl)
@@ -70,11 +86,23 @@ async function endpointSlices(kubectl: Kubectl, name: string): Promise<EndpointS
   )
 }
 
-/** The pods that a Service sends traffic to. An endpoint that does not say is ready, as the API defines it. */
+/** An endpoint that does not say is ready, as the API defines it. */
+const ready = ({ endpoints }: EndpointSlice) =>
+  endpoints.filter(({ conditions }) => conditions.ready !== false)
+
+/** Uids of the pods that a Service sends traffic to, each one once: with two IP families it stands in two slices. */
 export function readyEndpoints(slices: readonly EndpointSlice[]): string[] {
-  return slices.flatMap(({ endpoints }) =>
-    endpoints
-      .filter(({ conditions }) => conditions.ready !== false)
-      .map(({ targetRef }) => targetRef?.uid ?? 'unknown'),
-  )
+  return [...new Set(slices.flatMap(ready).flatMap(({ targetRef }) => targetRef?.uid ?? []))]
+}
+
+/**
+ * EndpointSlices which send users to an address that is no pod's: made by hand, or mirrored from elsewhere. Nobody
+ * can say what answers there, so a Service with such a one leads to no color.
+ */
+export function withoutPod(slices: readonly EndpointSlice[]): string[] {
+  return slices
+    .filter((slice) =>
+      ready(slice).some(({ targetRef }) => targetRef?.kind !== 'Pod' || targetRef.uid === ''),
+    )
+    .map(({ metadata }) => metadata.name)
 }

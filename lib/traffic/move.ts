@@ -4,13 +4,15 @@ import { isOverlap } from '../app/live.ts'
 import type { World } from '../cluster/world.ts'
 import { converge } from './endpoints.ts'
 import { patchSelector, type Move } from './patch.ts'
-import { reached } from './reach.ts'
+import { reached, type Reached } from './reach.ts'
 
 export interface Moved {
-  /** When the patch was asked for, in ms as the clock tells it. */
+  /** When the patch was asked for, in ms of the monotonic clock. */
   patchedAt: number
   /** ms from there until every EndpointSlice held the new color's pods only. */
   converged: number
+  /** What new connections met from there on. */
+  reached?: Reached
 }
 
 /**
@@ -21,7 +23,7 @@ export interface Moved {
 export async function moveTraffic(world: World, move: Move, onMoved: () => void): Promise<Moved> {
   const { environment, clock, signal } = world
   const { app } = environment
-  const patchedAt = clock.now()
+  const patchedAt = clock.monotonic()
   let next = move
   const both = isOverlap(app, move.service.spec.selector)
   if (environment.switch === 'overlap' && move.intent.from && !both) {
@@ -34,8 +36,8 @@ export async function moveTraffic(world: World, move: Move, onMoved: () => void)
   await patchSelector(world, next, { app, color: move.to.color }, onMoved)
   onMoved()
   await converge(world, names(app).live, move.to.color, move.atLeast, move.own)
-  const converged = clock.now() - patchedAt
+  const converged = clock.monotonic() - patchedAt
   const { from, kind } = move.intent
-  await reached(world, environment.url, move.to.color, { opening: !from, leaving: kind !== 'deploy' })
-  return { patchedAt, converged }
+  const how = { opening: !from, leaving: kind !== 'deploy' }
+  return { patchedAt, converged, reached: await reached(world, environment.url, move.to.color, how) }
 }

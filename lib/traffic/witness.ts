@@ -9,11 +9,13 @@ import { field, parseJson } from '../json.ts'
 import type { WitnessSettings } from '../settings/file.ts'
 
 export interface Sample {
-  /** When the request was due, in ms as the clock tells it; its latency counts from here. */
+  /** When the request was due, in ms of the monotonic clock; its latency counts from here. */
   due: number
   done: number
   /** On a connection of its own, or on one that is kept. */
   connection: 'new' | 'kept'
+  /** Which of those that are kept. */
+  client?: number
   /** The answer's status, if there was one. */
   status?: number
   /** What went wrong; undefined for an answer below 500. */
@@ -24,6 +26,10 @@ export interface Sample {
 
 export interface Witness {
   samples: readonly Sample[]
+  /** How many connections it keeps. */
+  connections: number
+  /** Requests that were due and never asked, as this process was stopped or had no time for them. */
+  readonly skipped: number
   /** Resolves when one more request has been answered, or has failed: however slow this machine is. */
   next(): Promise<void>
   /** Stops asking, waits for the answers under way, and gives all samples. */
@@ -32,6 +38,12 @@ export interface Witness {
 
 /** How often due requests are sent; a request is at most this late, and its latency says so. */
 const TICK = 5
+
+/**
+ * What is overdue by more than this (ms) is not asked any more: after a Ctrl-Z of a minute, or a laptop's night,
+ * the application would meet all of it at once. What is less overdue is: it is what users would have asked.
+ */
+const OVERDUE = 1000
 
 /** Starts asking at once. Connections are opened as the first requests need them. */
 export async function startWitness(url: string, settings: WitnessSettings, clock: Clock): Promise<Witness> {
@@ -47,12 +59,14 @@ export async function startWitness(url: string, settings: WitnessSettings, clock
   const kept = Array.from({ length: settings.connections }, () => new Client(target.origin, limits))
   const samples: Sample[] = []
   const underway = new Set<Promise<void>>()
-  const start = clock.now()
-  let sent = 0
+  const start = clock.monotonic()
+  let [sent, skipped] = [0, 0]
   let settled = Promise.withResolvers<void>()
 
   const ask = async (due: number, connection: Sample['connection'], index: number): Promise<void> => {
-    const dispatcher = connection === 'new' ? fresh : (kept[index % kept.length] ?? fresh)
+    const client = index % kept.length
+    const dispatcher = connection === 'new' ? fresh : (kept[client] ?? fresh)
+    const about = { due, connection, ...(connection === 'kept' && { client }) }
     try {
       const answer = await dispatcher.request({
         origin: target.origin,
@@ -67,19 +81,22 @@ export async function startWitness(url: string, settings: WitnessSettings, clock
       const color = colorOf(text, settings.color)
       const failure = answer.statusCode < 500 ? undefined : `status ${answer.statusCode}`
       samples.push({
-        due,
-        done: clock.now(),
-        connection,
+        ...about,
+        done: clock.monotonic(),
         status: answer.statusCode,
         ...(color && { color }),
         ...(failure && { failure }),
       })
     } catch (error) {
-      samples.push({ due, done: clock.now(), connection, failure: reason(error) })
+      samples.push({ ...about, done: clock.monotonic(), failure: reason(error) })
     }
   }
   const timer = setInterval(() => {
-    const owed = Math.floor(((clock.now() - start) / 1000) * settings.rate)
+    const passed = clock.monotonic() - start
+    const owed = Math.floor((passed / 1000) * settings.rate)
+    const oldest = Math.ceil(((passed - OVERDUE) / 1000) * settings.rate)
+    skipped += Math.max(0, oldest - sent)
+    sent = Math.max(sent, oldest)
     for (; sent <= owed; sent++) {
       const due = start + (sent * 1000) / settings.rate
       const asked = ask(due, sent % 2 === 0 ? 'new' : 'kept', sent >> 1).finally(() => {
@@ -93,6 +110,10 @@ export async function startWitness(url: string, settings: WitnessSettings, clock
 
   return {
     samples,
+    connections: kept.length,
+    get skipped() {
+      return skipped
+    },
     next: () => settled.promise,
     stop: async () => {
       clearInterval(timer)
@@ -130,6 +151,8 @@ export interface Tally {
   lastOld?: number
   /** The same on new connections alone: when the cluster had moved. */
   lastOldOnNew?: number
+  /** The same on kept connections alone: when nobody was left behind. */
+  lastOldOnKept?: number
   /** What went wrong, most frequent first, at most five kinds. */
   reasons: string[]
 }
@@ -146,7 +169,9 @@ export function tally(samples: readonly Sample[], patchedAt: number, to: string)
   const byTime = after.filter(({ color }) => color !== undefined).toSorted((a, b) => a.done - b.done)
   const firstNew = since(byTime.find(({ color }) => color === to))
   const lastOld = since(byTime.findLast(({ color }) => color !== to))
-  const lastOldOnNew = since(byTime.findLast(({ color, connection }) => color !== to && connection === 'new'))
+  const lastOldOn = (kind: Sample['connection']) =>
+    since(byTime.findLast(({ color, connection }) => color !== to && connection === kind))
+  const [lastOldOnNew, lastOldOnKept] = [lastOldOn('new'), lastOldOn('kept')]
   return {
     requests: after.length,
     onNewConnections: after.filter(({ connection }) => connection === 'new').length,
@@ -158,7 +183,41 @@ export function tally(samples: readonly Sample[], patchedAt: number, to: string)
     ...(firstNew !== undefined && { firstNew }),
     ...(lastOld !== undefined && { lastOld }),
     ...(lastOldOnNew !== undefined && { lastOldOnNew }),
+    ...(lastOldOnKept !== undefined && { lastOldOnKept }),
   }
+}
+
+/**
+ * How many connections that were opened after `since` (ms of the monotonic clock) met another color than the one
+ * that is meant: while there are any, that other one is not to be retired. Pure.
+ */
+export function stillMet(samples: readonly Sample[], since: number, color: string): number {
+  return samples.filter(
+    (sample) =>
+      sample.connection === 'new' &&
+      sample.due >= since &&
+      sample.color !== undefined &&
+      sample.color !== color,
+  ).length
+}
+
+/**
+ * The kept connections, of so many, whose last word since then was not another color's than the one that was
+ * left: they are on it still, or have not said. Pure.
+ */
+export function leftBehind(
+  samples: readonly Sample[],
+  since: number,
+  color: string,
+  connections: number,
+): number[] {
+  const said = samples
+    .filter((sample) => sample.done >= since && sample.color !== undefined)
+    .toSorted((a, b) => a.done - b.done)
+  return Array.from({ length: connections }, (_, client) => client).filter((client) => {
+    const last = said.findLast((sample) => sample.client === client)
+    return last === undefined || last.color === color
+  })
 }
 
 function mostFrequent(reasons: readonly string[]): string[] {

@@ -128,6 +128,7 @@ describe('systemClock', () => {
     const before = systemClock.monotonic()
     await systemClock.sleep(5)
     expect(systemClock.monotonic()).toBeGreaterThan(before)
+    expect(Number.isInteger(before)).toBe(true)
   })
 })
 

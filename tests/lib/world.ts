@@ -57,7 +57,7 @@ export class RecordingLog implements Log {
 /** Times that nothing else sleeps for, by which a test finds the moment. */
 export const moments = { before: 1111, after: 3333, drain: 7777, overlap: 9999 } as const
 
-/** The application behind the live Service, counting whom it serves. */
+/** The application behind a Service, counting whom it serves. */
 export class App {
   kept = 0
   all = 0
@@ -87,7 +87,7 @@ export class App {
     while (this.kept < enough) await Bun.sleep(1)
   }
 
-  /** A witness that was not stopped would ask four hundred times in these ten seconds. */
+  /** A witness that was not stopped would ask what was due in the last of these ten seconds. */
   async silentUnder(clock: Clock): Promise<void> {
     const asked = this.all
     await clock.sleep(10_000)
@@ -116,13 +116,15 @@ export function rehearse(settings: Partial<Environment> = {}): Rehearsal {
   const cluster = new Cluster()
   const clock = new FakeClock()
   const log = new RecordingLog()
-  const app = new App(() => Reflect.get(Object(cluster.selector()), 'color'))
+  const behind = (name: string) => new App(() => Reflect.get(Object(cluster.selector(name)), 'color'))
+  const [app, preview] = [behind(APP), behind(`${APP}-preview`)]
   const stop = new AbortController()
   const { signal } = stop
   const declared = loadEnvironment(`${import.meta.dir}/deploy.yaml`, 'test', {})
   const { before, after, drain, overlap } = moments
   const witness = { ...declared.witness, before, after }
-  const environment = { ...declared, url: app.url, previewUrl: app.url, witness, drain, overlap, ...settings }
+  const urls = { url: app.url, previewUrl: preview.url }
+  const environment = { ...declared, ...urls, witness, drain, overlap, ...settings }
   for (const moment of [before, after]) clock.during.set(moment, () => app.watched())
   const kubectl = new Kubectl(environment, cluster, clock, signal)
   return {
@@ -142,7 +144,9 @@ export function rehearse(settings: Partial<Environment> = {}): Rehearsal {
     app,
     interrupt: () => stop.abort(new DeployError('Interrupted (SIGINT)', 130)),
     observed: () => observe(APP, kubectl),
-    [Symbol.asyncDispose]: () => app[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all([app[Symbol.asyncDispose](), preview[Symbol.asyncDispose]()])
+    },
   }
 }
 

@@ -268,14 +268,23 @@ describe('the specs of another application', () => {
   })
 
   test('what does not end is ended at the deadline, with its browser', async () => {
-    const results = await judge(url, {
-      specs: specs('late', { 'busy.spec.ts': BUSY }),
-      timeout: '6s',
-      verification: 'run-late',
-    })
-    expect(results).toMatchObject([{ verdict: 'inconclusive', seen: 'no end within 6 s' }])
-    while (processesOf('run-late').length > 0) await Bun.sleep(20)
-    expect(processesOf('run-late')).toEqual([])
+    // Where the machine is so busy that the browser is not there in time, a longer one shows the same.
+    for (const time of [6, 18, 54]) {
+      const verification = `run-late-${time}`
+      const own = specs(verification, { 'busy.spec.ts': BUSY })
+      const [result, ...others] = await judge(url, { specs: own, timeout: `${time}s`, verification })
+      while (processesOf(verification).length > 0) await Bun.sleep(20)
+      expect(processesOf(verification)).toEqual([])
+      expect(result?.verdict).not.toBe('passed')
+      const late =
+        result?.seen !== `no end within ${time} s` || !seen.some((line) => line.includes(verification))
+      if (late && time < 54) continue
+      expect([result, ...others]).toMatchObject([
+        { verdict: 'inconclusive', seen: `no end within ${time} s` },
+      ])
+      expect(seen.filter((line) => line.includes(verification))).toHaveLength(1)
+      return
+    }
   })
 
   test.each<[string, Record<string, string>, string | RegExp]>([

@@ -51,7 +51,14 @@ describe('what is decided', () => {
       witness: { path: '/', rate: 40, connections: 10, allowedFailures: 0, timeout: 5000 },
       drain: 10_000,
       afterSwitch: 'recycle',
-      timeouts: { rollout: 300_000, ready: 60_000, schedule: 30_000, endpoints: 30_000, migration: 300_000 },
+      timeouts: {
+        rollout: 300_000,
+        ready: 60_000,
+        schedule: 30_000,
+        endpoints: 30_000,
+        reach: 60_000,
+        migration: 300_000,
+      },
       lock: 15_000,
       history: 50,
     })

@@ -1,11 +1,10 @@
 import { describe, expect, test } from 'bun:test'
-import type { Color } from '../../../lib/app/color.ts'
+import { uids } from '../../../lib/app/observe.ts'
+import type { Output } from '../../../lib/command.ts'
 import { endpointSlice, service as serviceForm } from '../../../lib/cluster/objects.ts'
 import { byHand } from '../../../lib/app/live.ts'
 import { operations, type Move } from '../../../lib/traffic/patch.ts'
-import { converge, pointPreview, readyEndpoints } from '../../../lib/traffic/endpoints.ts'
-import { losses, proofOf } from '../../../lib/traffic/proof.ts'
-import type { Sample } from '../../../lib/traffic/witness.ts'
+import { converge, pointPreview, readyEndpoints, withoutPod } from '../../../lib/traffic/endpoints.ts'
 import { APP, live, made, service, waiting } from '../objects.ts'
 import { failure, rehearse, running } from '../world.ts'
 
@@ -64,67 +63,6 @@ describe('operations: the one write that moves traffic', () => {
   })
 })
 
-const sample = (
-  done: number,
-  color?: Color,
-  failure?: string,
-  connection: Sample['connection'] = 'new',
-): Sample => ({
-  due: done,
-  done,
-  connection,
-  ...(color && { color }),
-  ...(failure && { failure }),
-})
-
-describe('losses', () => {
-  const moved = { patchedAt: 1000, converged: 100 }
-  const good = [sample(900, 'blue'), sample(1050, 'blue'), sample(1200, 'green')]
-  test.each<[string, Sample[], number, string | undefined]>([
-    ['nobody lost', good, 0, undefined],
-    ['no samples at all prove nothing', [], 0, 'the witness got no answer at all, so nothing is proven'],
-    [
-      'nor do samples from before',
-      [sample(900, 'blue')],
-      0,
-      'the witness got no answer at all, so nothing is proven',
-    ],
-    [
-      'one lost',
-      [...good, sample(1300, undefined, 'status 502')],
-      0,
-      '1 of 3 requests failed (1 × status 502)',
-    ],
-    ['one lost, one allowed', [...good, sample(1300, undefined, 'status 502')], 1, undefined],
-    [
-      'old failures are not held against the new color, so long as it answers alone',
-      [sample(900, undefined, 'status 500'), sample(1050, undefined, 'status 500'), sample(1200, 'green')],
-      0,
-      undefined,
-    ],
-    [
-      'but its own are',
-      [sample(900, undefined, 'status 500'), sample(1200, undefined, 'status 500')],
-      0,
-      '1 of 1 requests failed (1 × status 500)',
-    ],
-  ])('%s', (_, samples, allowed, expected) => expect(losses(moved, samples, 'green', allowed)).toBe(expected))
-
-  test('what a record keeps of it', () => {
-    expect(proofOf(moved, [...good, sample(1100, 'blue', undefined, 'kept')], 'green')).toEqual({
-      converged: 100,
-      requests: 3,
-      failures: 0,
-      failuresBefore: 0,
-      onNewConnections: 2,
-      onKeptConnections: 1,
-      firstNew: 200,
-      lastOld: 100,
-      lastOldOnNew: 50,
-    })
-  })
-})
-
 const slice = (endpoints: unknown) =>
   endpointSlice.parse({ kind: 'EndpointSlice', metadata: { name: 'a' }, endpoints })
 
@@ -139,9 +77,23 @@ describe('readyEndpoints', () => {
     ['several slices', [slice([pod('a')]), slice([pod('b')])], ['a', 'b']],
     ['not ready', [slice([pod('a', { ready: false }), pod('b', { ready: true })])], ['b']],
     ['what does not say is ready', [slice([pod('a', {}), pod('b', { ready: null })])], ['a', 'b']],
-    ['an address that is no pod is nobody we know', [slice([{ conditions: { ready: true } }])], ['unknown']],
+    ['two IP families name each pod twice, and it is one', [slice([pod('a')]), slice([pod('a')])], ['a']],
   ])('%s', (_, slices, expected) => expect(readyEndpoints(slices)).toEqual(expected))
+
+  test.each([
+    ['every address is a pod', slice([pod('a')]), []],
+    ['an address that is none', slice([pod('a'), { conditions: { ready: true } }]), ['a']],
+    ['one that gets no traffic', slice([{ conditions: { ready: false } }]), []],
+    ['a node', slice([{ targetRef: { kind: 'Node', name: 'n', uid: 'u' } }]), ['a']],
+    ['a pod without a uid', slice([{ targetRef: { kind: 'Pod', name: 'n' } }]), ['a']],
+  ])('withoutPod: %s', (_, one, expected) => expect(withoutPod([one])).toEqual(expected))
 })
+
+/** The cluster's answer to who asks for endpoints. */
+const slices = (line: string, items: object[]): Output | undefined =>
+  line.startsWith('get endpointslices')
+    ? { stdout: JSON.stringify({ kind: 'List', items }), stderr: '', exitCode: 0 }
+    : undefined
 
 describe('converge', () => {
   test("until only the color's own ready pods are left", async () => {
@@ -161,6 +113,33 @@ describe('converge', () => {
     )
     await converge(world, APP, 'green', 1)
     expect(log.lines.length).toBeGreaterThan(1)
+  })
+
+  test('with two IP families half of the pods are not enough', async () => {
+    await using rehearsal = rehearse()
+    const { cluster, world, observed } = rehearsal
+    running(cluster, { green: '1.1.0' }, 'green')
+    const [one = ''] = uids((await observed()).colors.green)
+    const family = (name: string) => ({ kind: 'EndpointSlice', metadata: { name }, endpoints: [pod(one)] })
+    cluster.intercept = (line) => slices(line, [family('v4'), family('v6')])
+    expect((await failure(converge(world, APP, 'green', 2))).message).toMatch(
+      /: 1 of 2 endpoints of Service chat$/,
+    )
+  })
+
+  test('an address that is no pod: which slice it is in, and what to do', async () => {
+    await using rehearsal = rehearse()
+    const { cluster, world } = rehearsal
+    running(cluster, { green: '1.1.0' }, 'green')
+    const mirrored = {
+      kind: 'EndpointSlice',
+      metadata: { name: 'chat-x' },
+      endpoints: [{ addresses: ['10.0.0.9'] }],
+    }
+    cluster.intercept = (line) => slices(line, [mirrored])
+    expect((await failure(converge(world, APP, 'green', 2))).message).toMatch(
+      /leads to addresses that are no pods: delete EndpointSlice chat-x, or whatever makes it$/,
+    )
   })
 
   test('a stray pod behind the Service is never agreed to', async () => {
@@ -186,6 +165,19 @@ test('the preview is patched once, and only where it leads elsewhere', async () 
   expect(cluster.writes).toEqual([])
   await pointPreview(world, await observed(), 'blue', 2)
   expect(cluster.writes).toEqual([`patch service ${APP}-preview`])
+})
+
+test('a preview that leads elsewhere is said, with what to do', async () => {
+  await using rehearsal = rehearse()
+  const { cluster, world, app, observed } = rehearsal
+  running(cluster, { blue: '1.0.0', green: '1.1.0' }, 'blue')
+  const environment = { ...world.environment, previewUrl: app.url }
+  expect(await failure(pointPreview({ ...world, environment }, await observed(), 'green', 2))).toEqual({
+    code: 70,
+    message:
+      `${app.url} does not lead to green, 60 s after Service chat-preview does (blue): check "previewUrl", ` +
+      'or give its load balancer more time ("timeouts.reach")',
+  })
 })
 
 test('what a person runs can be pasted', async () => {

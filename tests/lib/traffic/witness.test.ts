@@ -1,7 +1,14 @@
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { systemClock } from '../../../lib/clock.ts'
 import type { WitnessSettings } from '../../../lib/settings/file.ts'
-import { colorOf, startWitness, tally, type Sample } from '../../../lib/traffic/witness.ts'
+import {
+  colorOf,
+  leftBehind,
+  startWitness,
+  stillMet,
+  tally,
+  type Sample,
+} from '../../../lib/traffic/witness.ts'
 import { answer, rawServer, type Treat } from '../servers.ts'
 import { FakeClock } from '../world.ts'
 
@@ -50,15 +57,46 @@ describe('the witness', () => {
   test('asks at its rate, to the request', async () => {
     await using server = await rawServer(blue)
     const clock = new FakeClock()
-    const start = clock.now()
+    const start = clock.monotonic()
     const witness = await startWitness(server.url, settings, clock)
-    await clock.sleep(2500)
-    while (witness.samples.length < 501) await Bun.sleep(5)
+    for (let owed = 101; owed <= 501; owed += 100) {
+      await clock.sleep(500)
+      while (witness.samples.length < owed) await Bun.sleep(5)
+    }
     const samples = await witness.stop()
     expect(samples).toHaveLength(501)
+    expect(witness.skipped).toBe(0)
     expect(samples.map(({ due }) => due - start).toSorted((a, b) => a - b)).toEqual(
       Array.from({ length: 501 }, (_, i) => i * 5),
     )
+  })
+
+  test('what is overdue by more than a second is never asked, and counted: no burst after a Ctrl-Z', async () => {
+    await using server = await rawServer(blue)
+    const clock = new FakeClock()
+    const witness = await startWitness(server.url, settings, clock)
+    await clock.sleep(60_000)
+    while (witness.samples.length < 201) await Bun.sleep(5)
+    const samples = await witness.stop()
+    expect({ asked: samples.length, skipped: witness.skipped }).toEqual({ asked: 201, skipped: 11_800 })
+    expect(Math.min(...samples.map(({ due }) => due))).toBe(59_000)
+  })
+
+  test('a wall clock that is set is none of its business', async () => {
+    await using server = await rawServer(blue)
+    const clock = new FakeClock()
+    const witness = await startWitness(server.url, settings, clock)
+    clock.set(3_600_000)
+    await clock.sleep(500)
+    while (witness.samples.length < 101) await Bun.sleep(5)
+    expect(await witness.stop()).toHaveLength(101)
+    expect(witness.skipped).toBe(0)
+  })
+
+  test('says which of its kept connections it was', async () => {
+    const { samples } = await watch(blue, 80)
+    const clients = Map.groupBy(samples, ({ connection, client }) => `${connection} ${client}`)
+    expect([...clients.keys()].toSorted()).toEqual(['kept 0', 'kept 1', 'kept 2', 'kept 3', 'new undefined'])
   })
 
   test('keeps its rate within 2 % on a clock that runs', async () => {
@@ -210,7 +248,7 @@ describe('tally', () => {
         sample(1200, { color: 'green' }),
         sample(1250, { color: 'blue' }),
       ],
-      { firstNew: 200, lastOld: 900, lastOldOnNew: 250 },
+      { firstNew: 200, lastOld: 900, lastOldOnNew: 250, lastOldOnKept: 900 },
     ],
     [
       'reasons, most frequent first, five at the most',
@@ -223,4 +261,30 @@ describe('tally', () => {
     const found = counted(sample(1001), sample(1002))
     expect([found.firstNew, found.lastOld, found.lastOldOnNew]).toEqual([undefined, undefined, undefined])
   })
+})
+
+describe('stillMet: new connections that the color which is left still gets', () => {
+  test.each<[string, Sample[], number]>([
+    ['none', [], 0],
+    ['of the other color', [sample(1100, { color: 'blue' }), sample(1200, { color: 'blue' })], 2],
+    ['not before', [sample(999, { color: 'blue' })], 0],
+    ['not those that were opened before', [sample(1100, { due: 999, color: 'blue' })], 0],
+    ['not those that are kept', [sample(1100, { color: 'blue', connection: 'kept', client: 0 })], 0],
+    ['not the one that is meant, nor who names none', [sample(1100, { color: 'green' }), sample(1100)], 0],
+  ])('%s', (_, samples, expected) => expect(stillMet(samples, 1000, 'green')).toBe(expected))
+})
+
+const kept = (done: number, client: number, color?: string): Sample =>
+  sample(done, { connection: 'kept', client, ...(color && { color }) })
+
+describe('leftBehind: kept connections that are on the color which was left, as far as is known', () => {
+  test.each<[string, Sample[], number[]]>([
+    ['who has said nothing yet may be there', [], [0, 1]],
+    ['nor does what was said before count', [kept(999, 0, 'green'), kept(999, 1, 'green')], [0, 1]],
+    ['one is', [kept(1100, 0, 'green'), kept(1100, 1, 'blue')], [1]],
+    ['none is', [kept(1100, 0, 'green'), kept(1100, 1, 'green')], []],
+    ['the last word counts', [kept(1100, 1, 'green'), kept(1100, 0, 'green'), kept(1050, 1, 'blue')], []],
+    ['an error page is no word', [kept(1100, 0, 'green'), kept(1100, 1, 'blue'), kept(1200, 1)], [1]],
+    ['a new connection is nobody of theirs', [sample(1100, { color: 'green' })], [0, 1]],
+  ])('%s', (_, samples, expected) => expect(leftBehind(samples, 1000, 'blue', 2)).toEqual(expected))
 })
