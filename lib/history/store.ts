@@ -71,11 +71,8 @@ export function newestFirst(a: { id: string; created: string }, b: { id: string;
 }
 
 /** A deployment that waits is taken up again. @throws DeployError when somebody else has taken it up meanwhile */
-export async function reopen(
-  { kubectl }: Source,
-  { finishedAt: _, message: __, ...entry }: DeploymentRecord,
-): Promise<DeploymentRecord> {
-  const opened = { ...entry, outcome: 'open' as const }
+export async function reopen({ kubectl }: Source, entry: DeploymentRecord): Promise<DeploymentRecord> {
+  const opened = { ...entry, outcome: 'open' as const, finishedAt: undefined, message: undefined }
   await store(kubectl, opened, { was: 'verified' })
   return opened
 }

@@ -1,5 +1,6 @@
 /** One change of traffic as an attempt decides on it, and as people are told of it. */
 import type { Color, Switch } from '../app/color.ts'
+import { strangers } from '../app/live.ts'
 import { side, uids, type Observed } from '../app/observe.ts'
 import { seconds } from '../clock.ts'
 import type { World } from '../cluster/world.ts'
@@ -14,10 +15,11 @@ export const ours = ({ lock: { token } }: Attempt): Move['token'] => ({ expected
 /** Pure but for the clock: one change of traffic with all that its patch tests and writes. */
 export function moveOf(
   { environment, clock, by, journal }: World & Pick<Attempt, 'journal'>,
-  { service, colors }: Observed,
+  observed: Observed,
   { kind, from, to, atLeast }: { kind: Switch['kind']; from: Color | undefined; to: Color; atLeast: number },
   token: Move['token'],
 ): Move {
+  const { service, colors } = observed
   if (!service) throw new DeployError(`There is no Service ${environment.app}`)
   const intent: Switch = {
     id: journal.entry.id,
@@ -28,7 +30,10 @@ export function moveOf(
     at: new Date(clock.now()).toISOString(),
     ...(journal.entry.reason !== undefined && { reason: journal.entry.reason }),
   }
-  return { intent, to: { ...intent.to, color: to }, service, token, atLeast, own: uids(colors[to]) }
+  // Users who leave are not sent past what is no color's (S9).
+  const direct = kind !== 'deploy' && strangers(observed).length > 0
+  const about = { intent, to: { ...intent.to, color: to }, service, token, atLeast }
+  return { ...about, own: uids(colors[to]), ...(direct && { direct }) }
 }
 
 /** What the switch did, in two lines. */

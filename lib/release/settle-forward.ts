@@ -1,8 +1,9 @@
 /** Users are on the new color for good. What fails now is told, but is no reason to move them again. */
 import { retire } from '../app/rollout.ts'
 import { seconds } from '../clock.ts'
-import { Exit, sentence } from '../errors.ts'
+import { DeployError, Exit, sentence } from '../errors.ts'
 import { isLockLoss } from '../history/lock.ts'
+import { stillMet } from '../traffic/witness.ts'
 import type { Attempt } from './attempt.ts'
 import type { Color } from '../app/color.ts'
 import { ensureLive, MovedAway } from './fence.ts'
@@ -26,7 +27,12 @@ export async function settleForward(
       await clock.sleep(environment.drain, signal)
     }
     const observed = await ensureLive(attempt, to)
-    if (from) await retire(attempt, observed.colors[from])
+    if (from) {
+      const met = stillMet(underway.witness.samples, underway.since, to)
+      if (met > 0)
+        throw new DeployError(`${met} new connections met another color than ${to} while it was drained`)
+      await retire(attempt, observed.colors[from])
+    }
   } catch (error) {
     const stopped = await reasonToStop(attempt, to, error)
     if (stopped) {

@@ -3,7 +3,7 @@
  * URL is verified. What fails before the patch leaves them where they were; what fails after it brings them back.
  */
 import type { Color } from '../app/color.ts'
-import { capacity, isOverlap, liveColor, obstacles, obstaclesBack } from '../app/live.ts'
+import { capacity, isOverlap, liveColor, obstacles, obstaclesBack, strangers } from '../app/live.ts'
 import { observe, type Observed } from '../app/observe.ts'
 import { seconds } from '../clock.ts'
 import type { World } from '../cluster/world.ts'
@@ -12,6 +12,7 @@ import type { Lock } from '../history/lock.ts'
 import type { Proof } from '../history/record.ts'
 import { moveTraffic, type Moved } from '../traffic/move.ts'
 import type { Move } from '../traffic/patch.ts'
+import type { Reached } from '../traffic/reach.ts'
 import { losses, proofOf, watchLive } from '../traffic/proof.ts'
 import type { Witness } from '../traffic/witness.ts'
 import type { Attempt } from './attempt.ts'
@@ -33,8 +34,8 @@ export interface Change {
 export interface Underway {
   moved: Moved
   witness: Witness
-  /** What users have met so far. */
-  proof(): Proof
+  /** From when on new connections met the new color alone, in ms of the monotonic clock. */
+  since: number
   /** Stops the witness, and enters into the record what users met, all in all. */
   settle(): Promise<Proof>
 }
@@ -58,38 +59,49 @@ export async function switchOver(attempt: Attempt, change: Change): Promise<Unde
     if (witness && change.kind === 'deploy')
       await lookBefore(attempt, witness, observed.colors[from ?? to].ready.length)
     lock.check()
-    const patchedAt = clock.now()
+    const patchedAt = clock.monotonic()
     traffic = await moveTraffic(attempt, move, () => (moved ??= { at: patchedAt }))
     witness ??= await watchLive(attempt)
     await Promise.all([clock.sleep(environment.witness.after, signal), witness.next()])
     const lost = losses(traffic, witness.samples, to, environment.witness.allowedFailures)
-    reportProof(attempt, proofOf(traffic, witness.samples, to))
+    reportProof(attempt, proofOf(traffic, witness.samples, to, witness.skipped))
     if (lost) throw new DeployError(lost)
+    if (traffic.reached?.converged === false) throw new DeployError(halfway(traffic.reached))
     log.step('Verify through the live URL')
     await verify(attempt, 'live', { url: environment.url, color: to })
     return underway(attempt, traffic, witness, to)
   } catch (error) {
     const samples = (await witness?.stop()) ?? []
     if (!moved) throw error
-    const cost = proofOf(traffic ?? { patchedAt: moved.at, converged: clock.now() - moved.at }, samples, to)
+    const cost = proofOf(
+      traffic ?? { patchedAt: moved.at, converged: clock.monotonic() - moved.at },
+      samples,
+      to,
+      witness?.skipped,
+    )
     attempt.journal.entry.switches.push(cost)
     if (signal.aborted) throw await left(attempt, to, signal.reason)
     throw await goBack(attempt, { from: to, to: from }, sentence(error))
   }
 }
 
-function underway({ journal }: Attempt, moved: Moved, witness: Witness, to: Color): Underway {
+function underway({ journal, clock }: Attempt, moved: Moved, witness: Witness, to: Color): Underway {
   return {
     moved,
     witness,
-    proof: () => proofOf(moved, witness.samples, to),
+    since: clock.monotonic(),
     settle: async () => {
-      const proof = proofOf(moved, await witness.stop(), to)
+      const samples = await witness.stop()
+      const proof = proofOf(moved, samples, to, witness.skipped)
       journal.entry.switches.push(proof)
       return proof
     },
   }
 }
+
+/** A balancer in front of the cluster that never follows would keep a part of users where nothing serves them soon. */
+const halfway = ({ ms, lastOther = 'another color' }: Reached): string =>
+  `New connections still met ${lastOther} ${seconds(ms)} after the cluster had followed (timeouts.reach)`
 
 /** Whether and how traffic may move, from one reading. Pure but for the clock. @throws DeployError (1) */
 function decide(attempt: Attempt, observed: Observed, { kind, from, to, atLeast }: Change): Move {
@@ -99,6 +111,11 @@ function decide(attempt: Attempt, observed: Observed, { kind, from, to, atLeast 
   }
   const needed = Math.max(atLeast, from ? capacity(observed.colors[from]) : 1)
   const missing = obstacles(observed.colors[to], needed)
+  if (environment.switch === 'overlap' && from) {
+    const strays = strangers(observed)
+    if (strays.length > 0)
+      missing.push(`an overlap would send users to ${strays.join(', ')}, which are no color's`)
+  }
   if (missing.length > 0) throw new DeployError(`Traffic may not go to ${to}: ${missing.join('; ')}`)
   return moveOf(attempt, observed, { kind, from, to, atLeast: needed }, ours(attempt))
 }

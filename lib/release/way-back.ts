@@ -15,7 +15,7 @@ import { DeployError, Exit, sentence } from '../errors.ts'
 import type { DeploymentRecord } from '../history/record.ts'
 import { readRecord } from '../history/store.ts'
 import { moveTraffic, type Moved } from '../traffic/move.ts'
-import { proofOf, watchLive } from '../traffic/proof.ts'
+import { proofOf, untilNobodyOn, watchLive } from '../traffic/proof.ts'
 import type { Witness } from '../traffic/witness.ts'
 import type { Attempt } from './attempt.ts'
 import { ensureLive, isOurs, TAKEN_OVER } from './fence.ts'
@@ -28,6 +28,9 @@ export interface Way {
   from: Color
   to: Color
 }
+
+/** How long the witness's connections may take to be answered by the other color, once the old one is gone, in ms. */
+const LAST_CLIENT = 5_000
 
 /** How long the cluster may be away while users wait to be brought back, in ms. */
 const AWAY = 60_000
@@ -70,7 +73,7 @@ export async function goBack(
 /** The move alone. While the cluster is away it is tried again: users wait. @throws AfterSwitch where it is not ours to make */
 async function bringBack(attempt: Attempt, { from, to }: Way): Promise<Moved> {
   const { clock, log, lock, signal, environment } = attempt
-  const began = clock.now()
+  const began = clock.monotonic()
   for (;;) {
     try {
       const observed = await waitServing(attempt, to, 1)
@@ -79,13 +82,13 @@ async function bringBack(attempt: Attempt, { from, to }: Way): Promise<Moved> {
       const selector = observed.service?.spec.selector
       // An answer that was lost: users are back already.
       if (Bun.deepEquals(selector, { app: environment.app, color: to }))
-        return { patchedAt: began, converged: clock.now() - began }
+        return { patchedAt: began, converged: clock.monotonic() - began }
       const way = { kind: 'automatic-rollback', from, to, atLeast: 1 } as const
       const move = moveOf(attempt, observed, way, ours(attempt))
       return await moveTraffic(attempt, move, () => {})
     } catch (error) {
       const away = error instanceof KubectlError && error.refusal === 'Unreachable'
-      if (!away || clock.now() - began > AWAY) throw error
+      if (!away || clock.monotonic() - began > AWAY) throw error
       log.warn(`${sentence(error)}. It is tried again: users are still on ${from}`)
       await clock.sleep(1000, signal)
     }
@@ -120,8 +123,8 @@ export async function settleBack(
   moved: Moved,
   witness: Witness,
 ): Promise<string[]> {
-  const { log, clock, journal } = attempt
-  const remarks: string[] = []
+  const { log, clock, journal, environment } = attempt
+  const remarks = unreached(moved, from)
   let emptied: number | undefined
   log.step(`Verify through the live URL, and empty ${from}: nobody stays behind`)
   try {
@@ -130,11 +133,19 @@ export async function settleBack(
       orRemark(attempt, remarks, `clients with kept connections may still be on ${from}`, async () => {
         const observed = await ensureLive(attempt, to)
         if (observed.colors[from].deployment) await empty(attempt, observed.colors[from])
-        emptied = clock.now() - moved.patchedAt
+        emptied = clock.monotonic() - moved.patchedAt
+        const since = { color: from, since: moved.patchedAt }
+        const last = await untilNobodyOn(attempt, witness, since, LAST_CLIENT)
+        if (last === undefined && environment.witness.color !== undefined)
+          throw new DeployError(`${from} still answers ${seconds(LAST_CLIENT)} after its last pod has ended`)
       }),
     ])
   } finally {
-    const proof = { ...proofOf(moved, await witness.stop(), to), ...(emptied !== undefined && { emptied }) }
+    const samples = await witness.stop()
+    const proof = {
+      ...proofOf(moved, samples, to, witness.skipped),
+      ...(emptied !== undefined && { emptied }),
+    }
     journal.entry.switches.push(proof)
     reportProof(attempt, proof)
     if (emptied !== undefined) {
@@ -155,6 +166,14 @@ async function verifyBack(attempt: Attempt, to: Color, remarks: string[]): Promi
   await orRemark(attempt, remarks, kept ? undefined : "by today's deploy.yaml", () =>
     verify(attempt, 'back', { url: environment.url, color: to }, kept),
   )
+}
+
+/** A balancer in front of the cluster may follow late, or in part never. */
+function unreached({ reached }: Moved, from: Color): string[] {
+  if (!reached || reached.converged) return []
+  return [
+    `new connections still met ${reached.lastOther ?? from} ${seconds(reached.ms)} after the cluster had followed`,
+  ]
 }
 
 /** What a release went live with, as its record keeps it; undefined where that is not known. */

@@ -26,7 +26,7 @@ export async function moveTraffic(world: World, move: Move, onMoved: () => void)
   const patchedAt = clock.monotonic()
   let next = move
   const both = isOverlap(app, move.service.spec.selector)
-  if (environment.switch === 'overlap' && move.intent.from && !both) {
+  if (environment.switch === 'overlap' && move.intent.from && !both && !move.direct) {
     const widening = { ...move, intent: { ...move.intent, overlap: true } }
     const current = await patchSelector(world, widening, { app }, onMoved)
     onMoved()

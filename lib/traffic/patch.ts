@@ -20,6 +20,8 @@ export interface Move {
   token: { expected: string | undefined; next: string }
   /** How many pods must be behind the Service afterwards. */
   atLeast: number
+  /** No overlap, whatever the settings say. */
+  direct?: boolean
   /** Uids of the pods that are known to be the new color's. */
   own?: readonly string[]
 }
