@@ -120,7 +120,7 @@ async function finishBack(
 ): Promise<void> {
   const { clock, journal: record, by } = attempt
   const witness = await watchLive(attempt)
-  const remarks = await settleBack(attempt, way, { patchedAt: clock.now(), converged: 0 }, witness)
+  const remarks = await settleBack(attempt, way, { patchedAt: clock.monotonic(), converged: 0 }, witness)
   attempt.signal.throwIfAborted()
   await giveBack(attempt, record.entry)
   const message = [`interrupted after the switch; finished by ${by}`, ...remarks].join('; but ')

@@ -159,7 +159,7 @@ async function moveFirst(
   const expected = prepared?.lock.token ?? observed.service?.metadata.annotations[key.lock]
   const token = { expected, next: journal.entry.id }
   const way = { kind: 'rollback', from, to, atLeast: 1 } as const
-  const patchedAt = clock.now()
+  const patchedAt = clock.monotonic()
   const moving = moveTraffic(outer, moveOf({ ...outer, journal }, observed, way, token), () => {
     after.booking ??= book(outer, journal, target, prepared)
   })
@@ -170,7 +170,7 @@ async function moveFirst(
     return { traffic: moved.value, witness: witness.value, booking: after.booking, remarks: [] }
   const error: unknown = moved.status === 'rejected' ? moved.reason : undefined
   if (after.booking) {
-    const traffic = { patchedAt, converged: clock.now() - patchedAt }
+    const traffic = { patchedAt, converged: clock.monotonic() - patchedAt }
     const remarks = signal.aborted ? [] : [sentence(error)]
     return { traffic, witness: witness.value, booking: after.booking, remarks }
   }

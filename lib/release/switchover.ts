@@ -58,7 +58,7 @@ export async function switchOver(attempt: Attempt, change: Change): Promise<Unde
     if (witness && change.kind === 'deploy')
       await lookBefore(attempt, witness, observed.colors[from ?? to].ready.length)
     lock.check()
-    const patchedAt = clock.now()
+    const patchedAt = clock.monotonic()
     traffic = await moveTraffic(attempt, move, () => (moved ??= { at: patchedAt }))
     witness ??= await watchLive(attempt)
     await Promise.all([clock.sleep(environment.witness.after, signal), witness.next()])
@@ -71,7 +71,11 @@ export async function switchOver(attempt: Attempt, change: Change): Promise<Unde
   } catch (error) {
     const samples = (await witness?.stop()) ?? []
     if (!moved) throw error
-    const cost = proofOf(traffic ?? { patchedAt: moved.at, converged: clock.now() - moved.at }, samples, to)
+    const cost = proofOf(
+      traffic ?? { patchedAt: moved.at, converged: clock.monotonic() - moved.at },
+      samples,
+      to,
+    )
     attempt.journal.entry.switches.push(cost)
     if (signal.aborted) throw await left(attempt, to, signal.reason)
     throw await goBack(attempt, { from: to, to: from }, sentence(error))

@@ -70,7 +70,7 @@ export async function goBack(
 /** The move alone. While the cluster is away it is tried again: users wait. @throws AfterSwitch where it is not ours to make */
 async function bringBack(attempt: Attempt, { from, to }: Way): Promise<Moved> {
   const { clock, log, lock, signal, environment } = attempt
-  const began = clock.now()
+  const began = clock.monotonic()
   for (;;) {
     try {
       const observed = await waitServing(attempt, to, 1)
@@ -79,13 +79,13 @@ async function bringBack(attempt: Attempt, { from, to }: Way): Promise<Moved> {
       const selector = observed.service?.spec.selector
       // An answer that was lost: users are back already.
       if (Bun.deepEquals(selector, { app: environment.app, color: to }))
-        return { patchedAt: began, converged: clock.now() - began }
+        return { patchedAt: began, converged: clock.monotonic() - began }
       const way = { kind: 'automatic-rollback', from, to, atLeast: 1 } as const
       const move = moveOf(attempt, observed, way, ours(attempt))
       return await moveTraffic(attempt, move, () => {})
     } catch (error) {
       const away = error instanceof KubectlError && error.refusal === 'Unreachable'
-      if (!away || clock.now() - began > AWAY) throw error
+      if (!away || clock.monotonic() - began > AWAY) throw error
       log.warn(`${sentence(error)}. It is tried again: users are still on ${from}`)
       await clock.sleep(1000, signal)
     }
@@ -130,7 +130,7 @@ export async function settleBack(
       orRemark(attempt, remarks, `clients with kept connections may still be on ${from}`, async () => {
         const observed = await ensureLive(attempt, to)
         if (observed.colors[from].deployment) await empty(attempt, observed.colors[from])
-        emptied = clock.now() - moved.patchedAt
+        emptied = clock.monotonic() - moved.patchedAt
       }),
     ])
   } finally {
