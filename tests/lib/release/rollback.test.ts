@@ -154,6 +154,10 @@ describe('rollBack', () => {
       reason: 'it is slow',
       to: { version: '1.0.0' },
     })
+    // Times are of one clock, from the patch on.
+    const [proof] = entry.switches
+    expect(proof?.emptied).toBeGreaterThanOrEqual(proof?.converged ?? 0)
+    expect(proof?.emptied).toBeLessThan(600_000)
     const { annotations = {} } = cluster.object('Service', APP).metadata
     expect(annotations[key.lock]).toBe('r-back')
     expect(JSON.parse(annotations[key.switch] ?? '')).toMatchObject({
