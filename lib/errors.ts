@@ -19,6 +19,8 @@ export type ExitCode = (typeof Exit)[keyof typeof Exit]
  */
 export class DeployError extends Error {
   readonly exitCode: ExitCode
+  /** What the run has written down of itself, for programs that read its output. */
+  record?: unknown
 
   constructor(message: string, exitCode: ExitCode = Exit.failed, options?: ErrorOptions) {
     super(message, options)

@@ -59,16 +59,17 @@ export async function main(
     if (flags.help) process.stdout.write(usage)
     else await body({ flags, log, signal: stop.signal })
   } catch (error) {
-    report(log, error, stop.signal)
+    report(log, error, stop.signal, process.argv.includes('--json'))
   }
 }
 
-function report(log: TerminalLog, error: unknown, signal: AbortSignal): void {
+function report(log: TerminalLog, error: unknown, signal: AbortSignal, json: boolean): void {
   const cause: unknown = signal.aborted && !(error instanceof DeployError) ? signal.reason : error
   if (cause instanceof DeployError) {
     log.fail(cause.message)
     annotate('error', '', cause.message)
     process.exitCode = cause.exitCode
+    if (json && cause.record !== undefined) data(cause.record)
     return
   }
   log.fail(

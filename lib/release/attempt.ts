@@ -10,6 +10,7 @@ import { observe } from '../app/observe.ts'
 import type { Gates } from '../check.ts'
 import type { Manifest } from '../cluster/objects.ts'
 import type { World } from '../cluster/world.ts'
+import { DeployError } from '../errors.ts'
 import { journalled, openRecord, type Journal } from '../history/journal.ts'
 import type { Lock } from '../history/lock.ts'
 import { prune } from '../history/prune.ts'
@@ -50,6 +51,7 @@ export async function closing(
     await closeWell(attempt, journal, ending, () => giveBack(attempt, journal.entry))
   } catch (error) {
     await closeFailed(attempt, journal, error, () => giveBack(attempt, journal.entry))
+    if (error instanceof DeployError) error.record ??= journal.entry
     throw error
   } finally {
     if (!signal.aborted) await tidyUp(attempt, () => makeRoom(attempt))

@@ -3,11 +3,12 @@ import { retire } from '../app/rollout.ts'
 import { seconds } from '../clock.ts'
 import { DeployError, Exit, sentence } from '../errors.ts'
 import { isLockLoss } from '../history/lock.ts'
+import { selectPreview } from '../traffic/endpoints.ts'
 import { stillMet } from '../traffic/witness.ts'
 import type { Attempt } from './attempt.ts'
 import type { Color } from '../app/color.ts'
 import { ensureLive, MovedAway } from './fence.ts'
-import { AfterSwitch, left, type Ending } from './settle.ts'
+import { AfterSwitch, left, tidyUp, type Ending } from './settle.ts'
 import type { Underway } from './switchover.ts'
 
 /**
@@ -32,6 +33,7 @@ export async function settleForward(
       if (met > 0)
         throw new DeployError(`${met} new connections met another color than ${to} while it was drained`)
       await retire(attempt, observed.colors[from])
+      await tidyUp(attempt, () => selectPreview(attempt, observed, from))
     }
   } catch (error) {
     const stopped = await reasonToStop(attempt, to, error)

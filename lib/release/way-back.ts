@@ -14,6 +14,7 @@ import type { World } from '../cluster/world.ts'
 import { DeployError, Exit, sentence } from '../errors.ts'
 import type { DeploymentRecord } from '../history/record.ts'
 import { readRecord } from '../history/store.ts'
+import { selectPreview } from '../traffic/endpoints.ts'
 import { moveTraffic, type Moved } from '../traffic/move.ts'
 import { proofOf, untilNobodyOn, watchLive } from '../traffic/proof.ts'
 import type { Witness } from '../traffic/witness.ts'
@@ -21,7 +22,7 @@ import type { Attempt } from './attempt.ts'
 import { ensureLive, isOurs, TAKEN_OVER } from './fence.ts'
 import { verify } from './gates.ts'
 import { moveOf, ours, reportProof } from './move.ts'
-import { AfterSwitch, left, type Ending } from './settle.ts'
+import { AfterSwitch, left, tidyUp, type Ending } from './settle.ts'
 
 /** From the color that is left to the one that is entered. */
 export interface Way {
@@ -133,6 +134,7 @@ export async function settleBack(
       orRemark(attempt, remarks, `clients with kept connections may still be on ${from}`, async () => {
         const observed = await ensureLive(attempt, to)
         if (observed.colors[from].deployment) await empty(attempt, observed.colors[from])
+        await tidyUp(attempt, () => selectPreview(attempt, observed, from))
         emptied = clock.monotonic() - moved.patchedAt
         const since = { color: from, since: moved.patchedAt }
         const last = await untilNobodyOn(attempt, witness, since, LAST_CLIENT)

@@ -21,11 +21,8 @@ export async function pointPreview(
   atLeast: number,
 ): Promise<void> {
   const { app } = world.environment
-  const selector = { app, color }
   const name = names(app).preview
-  if (!Bun.deepEquals(observed.preview?.spec.selector, selector)) {
-    await world.kubectl.change(patchService(name, [{ op: 'add', path: SELECTOR, value: selector }]), service)
-  }
+  await selectPreview(world, observed, color)
   await converge(world, name, color, atLeast, uids(observed.colors[color]))
   const { previewUrl } = world.environment
   if (!previewUrl) return
@@ -37,6 +34,17 @@ export async function pointPreview(
       'check "previewUrl", or give its load balancer more time ("timeouts.reach")',
     Exit.timedOut,
   )
+}
+
+/** Points the preview Service at a color, unless somebody else has pointed it elsewhere since it was read. */
+export async function selectPreview(world: World, { preview }: Observed, color: Color): Promise<void> {
+  const { app } = world.environment
+  const was = preview?.spec.selector ?? {}
+  const value = { app, color }
+  if (Bun.deepEquals(was, value)) return
+  const unchanged = Object.keys(was).length > 0 ? [{ op: 'test', path: SELECTOR, value: was } as const] : []
+  const operations = [...unchanged, { op: 'add', path: SELECTOR, value } as const]
+  await world.kubectl.change(patchService(names(app).preview, operations), service)
 }
 
 /** Waits until a Service leads to a color's own pods, all of them ready, and to nothing else. */

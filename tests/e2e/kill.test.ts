@@ -15,9 +15,12 @@ const KILLED = 137
 /** Far more calls than a deployment makes: one that never ends would be a test that never ends. */
 const MOST = 60
 
+/** What a rollback of an earlier round took back is deployed again. */
+const AGAIN = ['--allow-failed-digest', 'a rehearsal']
+
 /** The commands that a person might type next. A rollback follows a deployment, which gives it somewhere to go. */
 const next: readonly ((workspace: Workspace, version: string) => Promise<Finished>)[] = [
-  (workspace, version) => workspace.deploy(version),
+  (workspace, version) => workspace.deploy(version, ...AGAIN),
   (workspace) => workspace.rollback(),
   (workspace) => workspace.run('deployment-status', ['--repair']),
 ]
@@ -58,7 +61,7 @@ async function killAndGoOn(
   kill: Kill,
 ): Promise<boolean> {
   const version = kill.at % 2 === 0 ? '1.0.0' : '2.0.0'
-  const flags = ['--env', 'production', '--yes', '--version', version]
+  const flags = ['--env', 'production', '--yes', '--version', version, ...AGAIN]
   const run = await shim.start('deploy', flags, kill).ended
   if (run.code !== KILLED) {
     exits(run, 0)

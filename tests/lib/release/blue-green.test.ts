@@ -38,6 +38,8 @@ const FENCE = ['create Lease chat-deploy', `patch service ${APP}`]
 const SERVICES = `apply Service/${APP} Service/${APP}-preview`
 const GREEN = `apply Deployment/${APP}-green HorizontalPodAutoscaler/${APP}-green`
 const BOUNDS = `patch horizontalpodautoscaler ${APP}-green`
+/** Back to the color that is idle now. */
+const PREVIEW = `patch service ${APP}-preview`
 const RELEASE = 'patch lease chat-deploy'
 const START = [...FENCE, 'create record', SERVICES, GREEN]
 
@@ -48,7 +50,7 @@ describe('deploy', () => {
     running(cluster, { blue: '1.0.0' }, 'blue')
     const entry = await go(rehearsal, await planned(rehearsal))
     const recycled = `patch deployment ${APP}-blue`
-    expect(cluster.writes).toEqual([...START, `patch service ${APP}`, recycled, BOUNDS, RELEASE])
+    expect(cluster.writes).toEqual([...START, `patch service ${APP}`, recycled, PREVIEW, BOUNDS, RELEASE])
     expect(cluster.selector()).toEqual({ app: APP, color: 'green' })
     expect(cluster.records()).toMatchObject([{ id: next.release, outcome: 'succeeded', reason: 'a feature' }])
     expect(entry.switches).toMatchObject([{ failures: 0 }])
@@ -144,7 +146,7 @@ describe('deploy', () => {
       recycle: [`patch deployment ${APP}-blue`],
       'scale-down': [`patch deployment ${APP}-blue`],
     }[afterSwitch]
-    expect(cluster.writes).toEqual([...START, `patch service ${APP}`, ...then, BOUNDS, RELEASE])
+    expect(cluster.writes).toEqual([...START, `patch service ${APP}`, ...then, PREVIEW, BOUNDS, RELEASE])
   })
 })
 

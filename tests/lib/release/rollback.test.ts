@@ -145,6 +145,7 @@ describe('rollBack', () => {
       `patch deployment ${APP}-green`,
       'patch lease chat-deploy',
       `patch service ${APP}`,
+      `patch service ${APP}-preview`,
     ])
     expect(cluster.writes.at(-1)).toBe('patch lease chat-deploy')
     expect(cluster.selector()).toEqual(live('blue'))
@@ -182,6 +183,7 @@ describe('rollBack', () => {
       `patch service ${APP}`,
       'fence blue',
       `patch deployment ${APP}-green`,
+      `patch service ${APP}-preview`,
       `patch horizontalpodautoscaler ${APP}-blue`,
       `patch deployment ${APP}-green`,
       'patch lease chat-deploy',

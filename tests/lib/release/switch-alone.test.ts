@@ -50,6 +50,7 @@ describe('switchAlone', () => {
       'create record',
       `patch service ${APP}`,
       `patch deployment ${APP}-blue`,
+      `patch service ${APP}-preview`,
       'patch lease chat-deploy',
     ])
     expect(entry).toMatchObject({ kind: 'switch', outcome: 'succeeded', reason: 'a test' })
