@@ -16,7 +16,7 @@ export type Target =
 export interface Wish {
   /** Any version that users have been on; without it, what was live before. */
   version?: string | undefined
-  /** A person answers for it: whatever is ready, this instant. */
+  /** A person answers for it: whatever is ready, this instant; where nothing is, the first pod that can be. */
   now?: boolean
 }
 
@@ -49,12 +49,17 @@ export function chooseTarget(
   // A release that was there before these scripts has no id; it is the other color's if nothing else is in it.
   if (!idle.deployment || side(idle).release !== wanted.release)
     return { kind: 'redeploy', from, to, release: releaseOf(wanted) }
-  const about = { from, to, release: releaseOf(wanted), enough: enoughPods(observed, { from, wanted, both }) }
+  const about = {
+    from,
+    to,
+    release: releaseOf(wanted),
+    enough: now ? 1 : enoughPods(observed, { from, wanted, both }),
+  }
   const { ready, deployment } = idle
   const short = ready.length < about.enough ? `${ready.length} of ${about.enough} pods ready` : undefined
   const missing = now && ready.length > 0 ? [] : obstaclesBack(idle)
   // Where all its pods were asked for already, waiting would bring no more of them (S9).
-  const reduced = deployment.spec.replicas < about.enough && !now
+  const reduced = deployment.spec.replicas < about.enough
   if (missing.length === 0 && (short === undefined || !reduced))
     return { kind: 'warm', ...about, ...(short !== undefined && { short }) }
   return { kind: 'scale', ...about, missing: [...missing, ...(short ? [short] : [])].join('; ') }

@@ -3,7 +3,9 @@
  * of what served before is enough, what the color that is left answers counts for nothing, an old release is
  * judged by the checks that it went live with, and nobody stays behind on a kept connection.
  */
+import { raiseBounds } from '../app/autoscaler.ts'
 import type { Color } from '../app/color.ts'
+import { scaleColor } from '../app/fenced.ts'
 import { byHand, capacity, obstaclesBack } from '../app/live.ts'
 import { observe, type ColorState, type Observed } from '../app/observe.ts'
 import { empty, waitServing } from '../app/rollout.ts'
@@ -77,6 +79,7 @@ async function bringBack(attempt: Attempt, { from, to }: Way): Promise<Moved> {
   const began = clock.monotonic()
   for (;;) {
     try {
+      await startIfDown(attempt, to)
       const observed = await waitServing(attempt, to, 1)
       // What failed may be that somebody has gone back already: his is the last word.
       if (!isOurs(observed, lock)) throw await left(attempt, from, new DeployError(TAKEN_OVER, Exit.locked))
@@ -94,6 +97,19 @@ async function bringBack(attempt: Attempt, { from, to }: Way): Promise<Moved> {
       await clock.sleep(1000, signal)
     }
   }
+}
+
+/** A color that somebody has scaled down meanwhile gets the pods back that it served with. */
+async function startIfDown(attempt: Attempt, color: Color): Promise<void> {
+  const { environment, kubectl, lock, log } = attempt
+  const observed = await observe(environment.app, kubectl)
+  const state = observed.colors[color]
+  if (!isOurs(observed, lock) || !state.deployment || state.deployment.spec.replicas > 0) return
+  const { from } = observed.switch ?? {}
+  const pods = (from?.color === color ? from.ready : undefined) ?? 1
+  log.info(`${color} was scaled down: ${pods} pods are started`)
+  await raiseBounds(attempt, state, pods)
+  await scaleColor(attempt, state, pods)
 }
 
 /** Nothing more can be done from here: what is ready decides what a person is told to run. */
