@@ -102,9 +102,12 @@ async function allComeOver(
   run: Promise<Finished>,
   code: number,
 ): Promise<void> {
-  const patched = until('users to be on blue', async () =>
-    (await workspace.selector()).color === 'blue' ? Date.now() : undefined,
-  )
+  let over = false
+  void run.then(() => (over = true))
+  const patched = until('users to be on blue', async () => {
+    const { color } = await workspace.selector()
+    return color === 'blue' || over ? Date.now() : undefined
+  })
   const ended = exits(await run, code)
   const end = Date.now()
   const patchedAt = await patched
