@@ -10,6 +10,7 @@ const proof = z.looseObject({
   lastOld: z.number().optional(),
   lastOldOnNew: z.number().optional(),
   lastOldOnKept: z.number().optional(),
+  emptied: z.number().optional(),
   requests: z.number(),
   failures: z.number(),
 })
