@@ -9,6 +9,8 @@ const proof = z.looseObject({
   firstNew: z.number().optional(),
   lastOld: z.number().optional(),
   lastOldOnNew: z.number().optional(),
+  lastOldOnKept: z.number().optional(),
+  emptied: z.number().optional(),
   requests: z.number(),
   failures: z.number(),
 })

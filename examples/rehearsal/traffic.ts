@@ -4,7 +4,12 @@
  * them on new connections, half on connections that are kept. It shares no code with the scripts' own witness, so
  * that each can find the other wrong. Every request is a line of JSON in the log.
  *
- *   bun examples/rehearsal/traffic.ts URL RATE CONNECTIONS FILE      (until SIGTERM)
+ * Beside them, if asked for, WebSockets: each sends a message ten times a second, once it has the answer to the one
+ * before, and connects anew as soon as it is closed. A message is lost, and so has failed, when it was sent on an open
+ * connection (no close had come from the server yet) and was never answered. A connection that cannot be opened is a
+ * failure of its own.
+ *
+ *   bun examples/rehearsal/traffic.ts URL RATE CONNECTIONS SOCKETS FILE      (until SIGTERM)
  */
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { z } from 'zod'
@@ -14,7 +19,7 @@ export interface Sample {
   /** When it was sent, and when its answer was complete, in ms since the epoch. */
   at: number
   done: number
-  kind: 'new' | 'kept'
+  kind: 'new' | 'kept' | 'websocket'
   status?: number
   color?: string
   version?: string
@@ -28,26 +33,30 @@ export interface Traffic {
   stop(): Promise<Sample[]>
 }
 
-/** Starts asking `URL/version`, and waits for the first answers on either kind of connection. */
+/** Starts asking `URL/version`, and waits for the first answers on each kind of connection. */
 export async function startTraffic(
   url: string,
   file: string,
   rate = 200,
   connections = 20,
+  sockets = 0,
 ): Promise<Traffic> {
   writeFileSync(file, '')
   const script = new URL(import.meta.url).pathname
-  const words = [url, String(rate), String(connections), file]
+  const words = [url, String(rate), String(connections), String(sockets), file]
   const client = start([process.execPath, '--no-orphans', script, ...words], { within: 900_000 })
   const samples = (): Sample[] => {
     const lines = readFileSync(file, 'utf8').split('\n')
     // The last line may be half written.
     return lines.slice(0, -1).map((line): Sample => JSON.parse(line))
   }
-  const answered = (kind: Sample['kind']) =>
-    samples().some((sample) => sample.kind === kind && !failed(sample))
+  const kinds = ['new', 'kept', ...(sockets > 0 ? ['websocket'] : [])]
+  const allAnswered = () => {
+    const answered = new Set(samples().flatMap((sample) => (failed(sample) ? [] : sample.kind)))
+    return answered.size === kinds.length || undefined
+  }
   try {
-    await until(`answers of ${url}`, () => (answered('new') && answered('kept') ? true : undefined))
+    await until(`answers of ${url}`, allAnswered)
   } catch (error) {
     client.signal('SIGKILL')
     throw error
@@ -88,7 +97,61 @@ const TIMEOUT = 30_000
 const TICK = 5
 const FLUSH = 100
 
-async function main([url = '', rate = '200', connections = '20', file = '']: string[]): Promise<void> {
+/** Between two messages of a WebSocket, and before it tries to open again what could not be opened, in ms. */
+const PAUSE = 100
+
+/** One user on WebSockets, until `stopping`. */
+async function converse(url: URL, stopping: AbortSignal, tell: (sample: Sample) => void): Promise<void> {
+  while (!stopping.aborted) {
+    const at = Date.now()
+    const socket = new WebSocket(url)
+    // Heard before it opens: what is closed at once is closed for good.
+    const closed = new Promise<string>((resolve) =>
+      socket.addEventListener('close', ({ code, reason }) => resolve(`closed with ${code} ${reason}`.trim())),
+    )
+    const opened = new Promise<undefined>((resolve) =>
+      socket.addEventListener('open', () => resolve(undefined)),
+    )
+    const refused = await Promise.race([opened, closed, late('did not open')])
+    if (refused !== undefined) {
+      tell({ at, done: Date.now(), kind: 'websocket', error: refused })
+      await Bun.sleep(PAUSE)
+      continue
+    }
+    while (!stopping.aborted && socket.readyState === WebSocket.OPEN) {
+      const sample = await message(socket, closed)
+      tell(sample)
+      if (sample.error) break
+      await Promise.race([closed, Bun.sleep(PAUSE)])
+    }
+    socket.close()
+  }
+}
+
+async function message(socket: WebSocket, closed: Promise<string>): Promise<Sample> {
+  const at = Date.now()
+  const answered = new Promise<{ text: string }>((resolve) =>
+    socket.addEventListener('message', ({ data }) => resolve({ text: String(data) }), { once: true }),
+  )
+  socket.send('who answers?')
+  const came = await Promise.race([answered, closed, late('was not answered')])
+  const sample = { at, done: Date.now(), kind: 'websocket' } as const
+  if (typeof came === 'string') return { ...sample, error: `message lost: ${came}` }
+  return { ...sample, status: 200, ...answer.parse(JSON.parse(came.text)) }
+}
+
+const late = async (what: string): Promise<string> => {
+  await Bun.sleep(TIMEOUT)
+  return `${what} within ${TIMEOUT / 1000} s`
+}
+
+async function main([
+  url = '',
+  rate = '200',
+  connections = '20',
+  sockets = '0',
+  file = '',
+]: string[]): Promise<void> {
   // The bare name "undici" is a stub under Bun.
   const { Agent, Client } = await import('undici/index.js')
   const target = new URL('/version', url)
@@ -119,6 +182,11 @@ async function main([url = '', rate = '200', connections = '20', file = '']: str
       log.push({ ...sample, done: Date.now(), error: `${code}${String(error)}` })
     }
   }
+  const stopping = new AbortController()
+  const live = new URL('/ws', url.replace(/^http/, 'ws'))
+  const conversations = Array.from({ length: Number(sockets) }, () =>
+    converse(live, stopping.signal, (sample) => void log.push(sample)),
+  )
   const write = (): void => {
     const lines = log.splice(0).map((sample) => `${JSON.stringify(sample)}\n`)
     if (lines.length > 0) appendFileSync(file, lines.join(''))
@@ -136,7 +204,8 @@ async function main([url = '', rate = '200', connections = '20', file = '']: str
   const writing = setInterval(write, FLUSH)
   process.once('SIGTERM', () => {
     clearInterval(asking)
-    void Promise.all(underway).then(() => {
+    stopping.abort()
+    void Promise.all([...underway, ...conversations]).then(() => {
       clearInterval(writing)
       write()
       process.exit(0)

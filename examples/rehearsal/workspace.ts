@@ -151,12 +151,12 @@ export class Workspace {
     return parseHistory(succeeded(await this.run('deployment-history', ['--json', '--limit', '1000'])))
   }
 
-  /** Users, until they are stopped. */
-  async traffic(rate?: number, connections?: number): Promise<Traffic> {
+  /** Users, until they are stopped: so many requests a second, kept connections, WebSockets. */
+  async traffic(rate?: number, connections?: number, sockets?: number): Promise<Traffic> {
     const file = join(this.folder, `traffic-${++this.#clients}.ndjson`)
     const url = new URL(this.url)
     url.hostname = usersNode(this.cluster.kind)
-    return await startTraffic(url.origin, file, rate, connections)
+    return await startTraffic(url.origin, file, rate, connections, sockets)
   }
 
   /** What the live Service selects. */

@@ -9,7 +9,7 @@ import type { Log } from './log.ts'
 export interface Listener {
   /** Stops listening; resolves when the last request is answered. `true` breaks off those that are not. */
   stop(closeActiveConnections?: boolean): Promise<void>
-  readonly pendingRequests: number
+  pendingRequests(): number
 }
 
 interface Times {
@@ -27,14 +27,14 @@ export class Drain {
   /** Resolves when nobody is served any more. */
   async run(listener: Listener, { drainSeconds, stopSeconds }: Times, log: Log): Promise<void> {
     this.#draining = true
-    log('info', 'draining', { drainSeconds, inFlight: listener.pendingRequests })
+    log('info', 'draining', { drainSeconds, inFlight: listener.pendingRequests() })
     await Bun.sleep(drainSeconds * 1000)
     const stopped = await Promise.race([
       listener.stop().then(() => true),
       Bun.sleep(stopSeconds * 1000).then(() => false),
     ])
     if (stopped) return
-    log('warn', 'requests broken off', { inFlight: listener.pendingRequests, stopSeconds })
+    log('warn', 'requests broken off', { inFlight: listener.pendingRequests(), stopSeconds })
     await listener.stop(true)
   }
 }

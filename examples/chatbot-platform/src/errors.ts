@@ -43,6 +43,12 @@ export const tooLarge = (limit: number) =>
 export const unsupportedType = () =>
   new HttpError(415, 'unsupported_type', 'Send JSON with Content-Type: application/json.')
 
+export const upgradeRequired = () =>
+  new HttpError(426, 'upgrade_required', 'This speaks WebSocket.', {
+    Upgrade: 'websocket',
+    Connection: 'Upgrade',
+  })
+
 export const tooManyAttempts = (seconds: number) =>
   new HttpError(429, 'too_many_attempts', `Too many failed sign-ins. Try again in ${seconds} s.`, {
     'Retry-After': String(seconds),

@@ -13,6 +13,7 @@ import { Metrics } from './metrics.ts'
 import { prepareWhenPossible } from './prepare.ts'
 import { pathOf } from './router.ts'
 import { Services } from './services.ts'
+import { SOCKET_PATH, Sockets } from './sockets.ts'
 
 /**
  * Longer than proxies keep a connection (60 s is usual), so that it is they who close it, not we beneath a
@@ -44,6 +45,7 @@ export async function start(config: Config, log: Log): Promise<Running> {
   metrics.watch(() => database.connections())
   const services = new Services(config, database, metrics, log)
   const app = createApp(services)
+  const sockets = new Sockets(config, services.drain)
 
   // The listeners come first: while the database is prepared, /health answers and /ready says what is
   // missing.
@@ -52,7 +54,11 @@ export async function start(config: Config, log: Log): Promise<Running> {
     port: config.port,
     idleTimeout: IDLE_SECONDS,
     maxRequestBodySize: RUNTIME_BODY_LIMIT,
-    fetch: (request, listener) => app(request, listener.requestIP(request)?.address ?? 'unknown'),
+    websocket: sockets.handler,
+    fetch: (request, listener) => {
+      if (pathOf(request.url) === SOCKET_PATH && listener.upgrade(request)) return undefined
+      return app(request, listener.requestIP(request)?.address ?? 'unknown')
+    },
   })
   // A port of its own, which no Service names: what it tells is not for the public.
   const metricsServer = Bun.serve({
@@ -73,7 +79,14 @@ export async function start(config: Config, log: Log): Promise<Running> {
     prepared,
     async stop() {
       stopping = true
-      await services.drain.run(server, config, log)
+      const listener = {
+        pendingRequests: () => server.pendingRequests,
+        stop: async (now?: boolean) => {
+          sockets.leaveAll()
+          await server.stop(now)
+        },
+      }
+      await services.drain.run(listener, config, log)
       await metricsServer.stop(true)
       await database.close()
     },

@@ -1,6 +1,8 @@
 /** What the platform asks: is it alive, can it work, what is it. */
+import { upgradeRequired } from '../errors.ts'
 import type { Route } from '../router.ts'
 import type { Services } from '../services.ts'
+import { SOCKET_PATH } from '../sockets.ts'
 
 export function operationRoutes({ config, drain, readiness }: Services): Route[] {
   const { version, color, release, commit } = config
@@ -23,5 +25,7 @@ export function operationRoutes({ config, drain, readiness }: Services): Route[]
       path: '/version',
       handler: () => Response.json({ version, color, release, commit, startedAt }),
     },
+    // What is a WebSocket's handshake never comes here: the server takes it over.
+    { method: 'GET', path: SOCKET_PATH, handler: () => Promise.reject(upgradeRequired()) },
   ]
 }
