@@ -1,9 +1,11 @@
 /** Everything that comes before users are moved. */
+import type { Color } from '../app/color.ts'
 import { scaleColor } from '../app/fenced.ts'
 import { observe } from '../app/observe.ts'
+import { DeployError } from '../errors.ts'
 import { isLockLoss } from '../history/lock.ts'
 import type { Attempt } from './attempt.ts'
-import { whereUsersAre } from './fence.ts'
+import { whereUsersAre, type Where } from './fence.ts'
 import type { Plan, Request } from './plan.ts'
 import { AfterSwitch } from './settle.ts'
 
@@ -18,16 +20,20 @@ export async function beforeUsers<T>(
     return await work()
   } catch (error) {
     if (error instanceof AfterSwitch) throw error
-    const { log } = attempt
     const now = await whereUsersAre(attempt).catch(() => undefined)
-    if (!from) log.warn('No traffic was opened')
-    else if (now?.color === from) log.warn(`Traffic did not move: users are on ${from}`)
-    else if (now)
-      log.warn(`This run did not move traffic; users are on ${now.color ?? 'no single color'} now`)
     const ours = !isLockLoss(error) && !isLockLoss(attempt.signal.reason)
     if (clean && ours && now?.color !== to) await scaleDown(attempt, to)
-    throw error
+    throw saying(error, from, now)
   }
+}
+
+/** The same error, which also says where users are: it is the run's last word. */
+export function saying(error: unknown, from: Color | undefined, now: Where | undefined): unknown {
+  if (!(error instanceof DeployError)) return error
+  const moved = now?.color === from ? 'Traffic did not move' : 'This run did not move traffic'
+  const where = from ? now && `${moved}: users are on ${now.named}` : 'No traffic was opened'
+  if (where) error.message = `${error.message}. ${where}`
+  return error
 }
 
 /** The new color is left for diagnosis, unless it was asked to be cleaned. */

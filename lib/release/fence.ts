@@ -1,9 +1,7 @@
 /** Whether users and the lock are still where this run knows them. */
-import { key, names, type Color } from '../app/color.ts'
+import { colors, key, type Color } from '../app/color.ts'
 import { isOverlap, liveColor } from '../app/live.ts'
-import { observe, type Observed } from '../app/observe.ts'
-import { getNamed } from '../cluster/commands.ts'
-import { service } from '../cluster/objects.ts'
+import { observe, side, type Observed } from '../app/observe.ts'
 import type { World } from '../cluster/world.ts'
 import { DeployError, Exit } from '../errors.ts'
 import type { Lock } from '../history/lock.ts'
@@ -36,11 +34,20 @@ export async function ensureLive(
   throw new MovedAway(`Users are on ${live}, no longer on ${expected}: somebody else moved them`)
 }
 
-/** The color that the live Service names at this moment, for what must be said when a run stops; also after an interrupt. */
-export async function whereUsersAre(
-  world: World,
-): Promise<{ color: string | undefined; token: string | undefined }> {
-  const { live } = names(world.environment.app)
-  const [found] = await world.kubectl.unstoppable().objects(getNamed(`service/${live}`), service)
-  return { color: found?.spec.selector.color, token: found?.metadata.annotations[key.lock] }
+/** Where users are at this moment, for what must be said when a run stops; also after an interrupt. */
+export interface Where {
+  /** Undefined where the live Service selects no single color. */
+  color: Color | undefined
+  /** `1.0.0 (blue)`, as people read it. */
+  named: string
+  /** The lock's, as it stands on the live Service. */
+  token: string | undefined
+}
+
+/** @throws KubectlError when nobody can tell */
+export async function whereUsersAre({ environment, kubectl }: World): Promise<Where> {
+  const { service, colors: states } = await observe(environment.app, kubectl.unstoppable())
+  const color = colors.find((name) => name === service?.spec.selector.color)
+  const named = color ? `${side(states[color]).version} (${color})` : 'no single color'
+  return { color, named, token: service?.metadata.annotations[key.lock] }
 }

@@ -16,7 +16,7 @@ import { watchLive } from '../traffic/proof.ts'
 import { giveBack, type Attempt } from './attempt.ts'
 import { ensureLive } from './fence.ts'
 import { verify } from './gates.ts'
-import { AfterSwitch } from './settle.ts'
+import { AfterSwitch, named } from './settle.ts'
 import { narrow } from './switchover.ts'
 import type { Found, Held } from './under-lock.ts'
 import { goBack, settleBack } from './way-back.ts'
@@ -126,7 +126,10 @@ async function finishBack(
   const message = [`interrupted after the switch; finished by ${by}`, ...remarks].join('; but ')
   await record.close(remarks.length > 0 ? 'needs-person' : 'succeeded', message)
   if (remarks.length > 0)
-    throw new DeployError(`Users are on ${way.to}, but ${remarks.join('; ')}`, Exit.needsPerson)
+    throw new DeployError(
+      `Users are on ${named(record, way.to)}, but ${remarks.join('; ')}`,
+      Exit.needsPerson,
+    )
 }
 
 /** @throws what `goBack` makes of it, unless users are back */

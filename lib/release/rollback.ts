@@ -21,10 +21,11 @@ import { moveTraffic, type Moved } from '../traffic/move.ts'
 import { watchLive } from '../traffic/proof.ts'
 import type { Witness } from '../traffic/witness.ts'
 import { closing, giveBack, type Attempt } from './attempt.ts'
-import { ensureLive } from './fence.ts'
+import { saying } from './before-users.ts'
+import { ensureLive, whereUsersAre } from './fence.ts'
 import { moveOf } from './move.ts'
 import { repair } from './repair.ts'
-import { AfterSwitch, closeFailed, left, repairLater, tidyUp } from './settle.ts'
+import { AfterSwitch, closeFailed, left, named, repairLater, tidyUp } from './settle.ts'
 import type { Target } from './target.ts'
 import { comesBack, sayCapacity, settleBack, whole } from './way-back.ts'
 
@@ -60,7 +61,7 @@ export async function rollBack(
       remarks.push(...(await settleBack(attempt, target, moved.traffic, moved.witness)))
       if (outer.signal.aborted) throw await left(attempt, target.to, outer.signal.reason)
       await tidyUp(attempt, () => clearAfter(attempt, target))
-      return whole(target.to, remarks)
+      return whole(named(journal, target.to), remarks)
     })
   } finally {
     await lock.release()
@@ -125,7 +126,7 @@ async function startPods(
   } catch (error) {
     await closeFailed(attempt, journal, error, () => giveBack(attempt, journal.entry))
     await lock.release()
-    throw error
+    throw await stayed(outer, target, error)
   }
 }
 
@@ -175,12 +176,18 @@ async function moveFirst(
     return { traffic, witness: witness.value, booking: after.booking, remarks }
   }
   await witness.value.stop()
+  const why = await stayed(outer, target, error)
   if (prepared) {
     const world = lockedBy(outer, prepared.lock)
     await closeFailed(world, journal, error, () => giveBack(world, journal.entry))
     await prepared.lock.release()
   }
-  throw error
+  throw why
+}
+
+/** What kept users where they are, and where that is. */
+async function stayed(world: World, { from }: Target, error: unknown): Promise<unknown> {
+  return saying(error, from, await whereUsersAre(world).catch(() => undefined))
 }
 
 /**

@@ -84,12 +84,23 @@ export async function tidyUp({ log }: World, work: () => Promise<void>): Promise
 export const repairLater = ({ name }: World['environment']): string =>
   `The next deployment or rollback, or bun scripts/deployment-status.ts --env ${name} --repair,`
 
+/** `1.0.0 (blue)`: what a color holds, as the attempt knows it. */
+export function named({ entry: { from, to } }: Journal, color: Color): string {
+  const known = to.color === color ? to : from
+  return known?.color === color ? `${known.version} (${color})` : color
+}
+
 /**
  * Stopped in the middle, after traffic had moved: the record stays open, and whoever comes next finishes or undoes
  * it. Where the lock is somebody else's by now his run has the last word (5); where it was only lost, nobody has.
  */
-export async function left(world: World & { lock: Lock }, to: Color, error: unknown): Promise<AfterSwitch> {
-  const { environment, lock } = world
+export async function left(
+  world: World & { lock: Lock; journal: Journal },
+  color: Color,
+  error: unknown,
+): Promise<AfterSwitch> {
+  const { environment, lock, journal } = world
+  const to = named(journal, color)
   const next = `${repairLater(environment)} finishes or undoes it`
   if (error instanceof DeployError && error.exitCode === Exit.interrupted)
     return new AfterSwitch(`Stopped after the switch: users are on ${to}. ${next}`, Exit.needsPerson)
@@ -97,7 +108,7 @@ export async function left(world: World & { lock: Lock }, to: Color, error: unkn
   if (!isLockLoss(error)) return new AfterSwitch(unproven, Exit.needsPerson)
   const now = await whereUsersAre(world).catch(() => undefined)
   if (now && now.token !== lock.token) {
-    const where = `Traffic had moved to ${to} before that; users are on ${now.color ?? 'no single color'} now`
+    const where = `Traffic had moved to ${to} before that; users are on ${now.named} now`
     return new AfterSwitch(`${sentence(error)}. ${where}`, Exit.locked)
   }
   return new AfterSwitch(unproven, Exit.needsPerson)

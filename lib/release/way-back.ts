@@ -24,7 +24,7 @@ import type { Attempt } from './attempt.ts'
 import { ensureLive, isOurs, TAKEN_OVER } from './fence.ts'
 import { verify } from './gates.ts'
 import { moveOf, ours, reportProof } from './move.ts'
-import { AfterSwitch, left, tidyUp, type Ending } from './settle.ts'
+import { AfterSwitch, left, named, tidyUp, type Ending } from './settle.ts'
 
 /** From the color that is left to the one that is entered. */
 export interface Way {
@@ -67,7 +67,9 @@ export async function goBack(
   }
   const remarks = await settleBack(attempt, way, moved, witness)
   if (attempt.signal.aborted) return await left(attempt, to, attempt.signal.reason)
-  const said = [`${why}. Rolled back: users are on ${to} again`, ...remarks].join('; but ')
+  const said = [`${why}. Rolled back: users are on ${named(attempt.journal, to)} again`, ...remarks].join(
+    '; but ',
+  )
   if (remarks.length === 0)
     return new AfterSwitch(said, Exit.rolledBack, { outcome: 'rolled-back', message: why })
   return new AfterSwitch(said, Exit.needsPerson, { outcome: 'needs-person', message: said })
@@ -93,7 +95,7 @@ async function bringBack(attempt: Attempt, { from, to }: Way): Promise<Moved> {
     } catch (error) {
       const away = error instanceof KubectlError && error.refusal === 'Unreachable'
       if (!away || clock.monotonic() - began > AWAY) throw error
-      log.warn(`${sentence(error)}. It is tried again: users are still on ${from}`)
+      log.warn(`${sentence(error)}. It is tried again: users are still on ${named(attempt.journal, from)}`)
       await clock.sleep(1000, signal)
     }
   }
@@ -114,7 +116,7 @@ async function startIfDown(attempt: Attempt, color: Color): Promise<void> {
 
 /** Nothing more can be done from here: what is ready decides what a person is told to run. */
 async function stranded(
-  { environment, kubectl }: World,
+  { environment, kubectl, journal }: Attempt,
   { from, to }: Way,
   why: string,
   error: unknown,
@@ -122,7 +124,9 @@ async function stranded(
   const observed = await observe(environment.app, kubectl.unstoppable()).catch(() => undefined)
   const command = `To send users to ${to} by hand${observed ? '' : ', once the cluster answers'}:\n  ${byHand(environment, to)}`
   const missing = observed ? obstaclesBack(observed.colors[to]) : []
-  const todo = missing.length === 0 ? command : `Users stay on ${from}, since ${missing.join('; ')}`
+  const again = `bun scripts/rollback-deployment.ts --env ${environment.name}`
+  const stay = `Users stay on ${named(journal, from)}, since ${missing.join('; ')}; ${again} starts what is kept in a record`
+  const todo = missing.length === 0 ? command : stay
   return new AfterSwitch(`${why}. The rollback failed too: ${sentence(error)}. ${todo}`, Exit.needsPerson, {
     outcome: 'needs-person',
     message: `${why}; and the rollback failed: ${sentence(error)}`,
@@ -242,7 +246,7 @@ export async function enter(
     const traffic = await moveTraffic(attempt, move, () => (moved = true))
     const remarks = await settleBack(attempt, { from, to }, traffic, witness)
     attempt.signal.throwIfAborted()
-    return whole(to, remarks)
+    return whole(named(attempt.journal, to), remarks)
   } catch (error) {
     await witness.stop()
     if (!moved || error instanceof AfterSwitch) throw error
@@ -251,7 +255,7 @@ export async function enter(
 }
 
 /** @throws AfterSwitch (4) saying what is not as it should be where users are now */
-export function whole(to: Color, remarks: readonly string[]): Ending {
+export function whole(to: string, remarks: readonly string[]): Ending {
   if (remarks.length === 0) return { outcome: 'succeeded' }
   const message = `Users are on ${to}, but ${remarks.join('; ')}`
   throw new AfterSwitch(message, Exit.needsPerson, { outcome: 'needs-person', message })

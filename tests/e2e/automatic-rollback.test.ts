@@ -13,7 +13,7 @@ safely('S5: a release that fails users alone never stays, and never comes back u
 
   const failed = exits(await workspace.deploy('2.0.0-bad'), 3)
   expect(failed.stderr).toMatch(/\d+ of \d+ requests failed \(\d+ × status 500/)
-  expect(failed.stderr).toContain('Rolled back: users are on blue again')
+  expect(failed.stderr).toContain('Rolled back: users are on 1.0.0 (blue) again')
   expect(await workspace.selector()).toEqual({ app: APP, color: 'blue' })
   const moment = Date.now()
   const [record] = await workspace.history()

@@ -52,7 +52,7 @@ alone('S6: a release whose login button is broken never meets users', async () =
   expect(versions(samples)).toEqual(['1.0.0'])
   expect(stderr).toContain('✗ ui: ')
   expect(stderr).toContain('– performance: 0 passed, 1 left out or not applicable')
-  expect(stderr).toContain('Traffic did not move: users are on blue')
+  expect(stderr).toContain('Traffic did not move: users are on 1.0.0 (blue)')
   const [record] = await workspace.history()
   const screenshots = (record?.checks ?? [])
     .flatMap(({ evidence }) => evidence ?? [])

@@ -21,7 +21,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     run.signal(signal)
     const stopped = exits(await run.ended, 130)
     expect(stopped.stderr).toContain(`Interrupted (${signal})`)
-    expect(stopped.stderr).toContain('Traffic did not move: users are on blue')
+    expect(stopped.stderr).toContain('Traffic did not move: users are on 1.0.0 (blue)')
     // A cancelled CI job has 7 s from SIGINT to SIGTERM; with air for a busy machine.
     expect(performance.now() - began).toBeLessThan(20_000)
 
@@ -48,7 +48,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       )
       run.signal(signal)
       const stopped = exits(await run.ended, 4)
-      expect(stopped.stderr).toContain('users are on green')
+      expect(stopped.stderr).toContain('users are on 2.0.0 (green)')
       expect(stopped.stderr).toContain('deployment-status.ts --env production --repair')
 
       const left = await workspace.status()

@@ -122,6 +122,6 @@ safely('S1: an automatic rollback never waits for as many pods as the bad releas
   exits(await workspace.deploy('1.0.0'), 0)
   workspace.overlay({ replicas: 3, autoscaler: { min: 3, max: 4 } })
   const back = exits(await workspace.deploy('2.0.0-live'), 3)
-  expect(back.stderr).toContain('Rolled back: users are on blue again')
+  expect(back.stderr).toContain('Rolled back: users are on 1.0.0 (blue) again')
   expect((await workspace.selector()).color).toBe('blue')
 })

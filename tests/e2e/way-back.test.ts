@@ -52,7 +52,7 @@ const byHand: readonly (Ending & { flags?: string[] })[] = [
   { old: 'crashed', code: 1, ends: WORSE },
   { old: 'gone', code: 0, ends: GOOD },
   { old: 'one pod unready', flags: ['--now'], code: 0, ends: GOOD },
-  { old: 'scaled down', flags: ['--now'], code: 1, ends: WORSE },
+  { old: 'scaled down', flags: ['--now'], code: 0, ends: GOOD },
 ]
 
 const killed: readonly (Ending & { by: 'rollback' | 'repair' })[] = [

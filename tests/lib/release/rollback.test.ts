@@ -249,7 +249,7 @@ describe('rollBack', () => {
       spoil: () => {},
       says: { live: 'failed' },
       code: 4,
-      message: /^Users are on blue, but by today's deploy\.yaml: 1 of 1 checks did not pass/,
+      message: /^Users are on 1\.0\.0 \(blue\), but by today's deploy\.yaml: 1 of 1 checks did not pass/,
       users: 'blue',
     },
     {
@@ -287,7 +287,8 @@ describe('rollBack', () => {
           return undefined
         }),
       code: 4,
-      message: /^Stopped after the switch: users are on blue\. .*--repair, finishes or undoes it$/,
+      message:
+        /^Stopped after the switch: users are on 1\.0\.0 \(blue\)\. .*--repair, finishes or undoes it$/,
       users: 'blue',
     },
     {

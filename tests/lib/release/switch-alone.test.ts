@@ -112,7 +112,7 @@ describe('switchAlone', () => {
       spoil: () => {},
       says: { live: ({ color }) => (color === 'green' ? 'failed' : 'passed') },
       code: 3,
-      message: /Rolled back: users are on blue again$/,
+      message: /Rolled back: users are on 1\.0\.0 \(blue\) again$/,
       users: 'blue',
       outcomes: ['rolled-back'],
     },
