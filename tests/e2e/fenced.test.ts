@@ -12,7 +12,7 @@ import { namesNoOtherColor, nothingLeft, outside, SHORT, verdict, WAITING } from
 const WRITES = ' (apply|scale|rollout restart|patch (service|deployment|hpa|horizontalpodautoscaler)) '
 
 /** What happens to the color that was left. */
-const RETIRING = ' (scale|rollout restart|patch (deployment|hpa|horizontalpodautoscaler)) '
+const RETIRING = ' (scale|rollout restart|patch deployment) '
 
 interface Lane {
   workspace: Workspace
