@@ -1,0 +1,179 @@
+import { describe, expect, test } from 'bun:test'
+import { breakdown, explained, podBreakdown } from '../../../lib/app/breakdown.ts'
+import { deployment as deploymentForm, pod as podForm } from '../../../lib/cluster/objects.ts'
+import { deployment, made, ready, waiting } from '../objects.ts'
+import { rehearse } from '../world.ts'
+
+const when = (now = 0, since = new Map<string, number>()) => ({ since, now, ready: 60_000, schedule: 30_000 })
+const pod = (status: Record<string, unknown>) =>
+  podForm.parse({ kind: 'Pod', metadata: { name: 'p' }, status })
+const container = (about: object) => ({ containerStatuses: [{ name: 'app', ...about }] })
+const ended = (exitCode: number, reason = 'Error') => ({ terminated: { exitCode, reason } })
+
+describe('podBreakdown: what waiting will not mend', () => {
+  test.each<[string, Record<string, unknown>, string | undefined]>([
+    ['all is well', ready(), undefined],
+    ['no status yet', {}, undefined],
+    ['being created', waiting('ContainerCreating'), undefined],
+    [
+      'an image that is not there',
+      waiting('ErrImagePull', 'manifest unknown'),
+      'ErrImagePull: manifest unknown',
+    ],
+    [
+      'a registry that denies',
+      waiting('ErrImagePull', 'pull access denied'),
+      'ErrImagePull: pull access denied',
+    ],
+    ['a registry that is slow', waiting('ErrImagePull', 'i/o timeout'), undefined],
+    ...[
+      'ImagePullBackOff',
+      'InvalidImageName',
+      'ErrImageNeverPull',
+      'CreateContainerConfigError',
+      'CreateContainerError',
+      'RunContainerError',
+      'CrashLoopBackOff',
+    ].map(
+      (reason) =>
+        [reason, waiting(reason, 'why'), `${reason}: why`] as [string, Record<string, unknown>, string],
+    ),
+    [
+      'a kubelet that has only just started',
+      waiting('CreateContainerConfigError', 'failed to sync configmap cache: timed out waiting'),
+      undefined,
+    ],
+    ['one exit may be chance', container({ restartCount: 0, state: ended(1) }), undefined],
+    [
+      'two exits, as new kubelets tell it: Error, without CrashLoopBackOff',
+      container({ restartCount: 1, state: ended(3) }),
+      'exited 2 times, last with code 3 (Error)',
+    ],
+    [
+      'two exits, and it starts again',
+      container({ restartCount: 2, state: { running: {} }, lastState: ended(137, 'OOMKilled') }),
+      'exited 2 times, last with code 137 (OOMKilled)',
+    ],
+    [
+      'an end that went well is no exit',
+      container({ restartCount: 1, state: ended(0, 'Completed') }),
+      undefined,
+    ],
+    [
+      'exits of long ago, and it works',
+      container({ restartCount: 9, ready: true, state: { running: {} }, lastState: ended(1) }),
+      undefined,
+    ],
+    [
+      'an init container',
+      { initContainerStatuses: [{ name: 'wait', restartCount: 2, state: ended(1) }] },
+      'exited 3 times, last with code 1 (Error)',
+    ],
+  ])('%s', (_, status, what) => expect(podBreakdown(pod(status), when())?.what).toBe(what))
+
+  test.each([
+    ['CrashLoopBackOff: of the run before', waiting('CrashLoopBackOff'), true],
+    ['an image: of this one', waiting('ImagePullBackOff'), false],
+    ['ended: of this one', container({ restartCount: 1, state: ended(1) }), false],
+    [
+      'started again: of the run before',
+      container({ restartCount: 2, state: { running: {} }, lastState: ended(1) }),
+      true,
+    ],
+  ])('whose logs tell more: %s', (_, status, previous) => {
+    expect(podBreakdown(pod(status), when())).toMatchObject({ object: 'pod/p', container: 'app', previous })
+  })
+
+  const unschedulable = {
+    conditions: [
+      { type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message: '0/1 nodes are available' },
+    ],
+  }
+  const running = container({ state: { running: {} } })
+  test.each<[string, Record<string, unknown>, number, string | undefined]>([
+    ['unschedulable for a while: a node may be coming', unschedulable, 29_999, undefined],
+    ['unschedulable for long', unschedulable, 30_000, 'unschedulable: 0/1 nodes are available'],
+    ['running for a while', running, 59_999, undefined],
+    [
+      'running for long',
+      running,
+      60_000,
+      'runs, but was not ready within 1 m 0 s'.replace('1 m 0 s', '60 s'),
+    ],
+  ])('%s', (_, status, later, what) => {
+    const since = new Map<string, number>()
+    expect(podBreakdown(pod(status), when(1000, since))).toBeUndefined()
+    expect(podBreakdown(pod(status), when(1000 + later, since))?.what).toBe(what)
+  })
+
+  test('a restart gives it its time again', () => {
+    const since = new Map<string, number>()
+    podBreakdown(pod(running), when(0, since))
+    const again = pod(container({ restartCount: 1, state: { running: {} } }))
+    expect(podBreakdown(again, when(60_000, since))).toBeUndefined()
+  })
+})
+
+const state = (conditions: object[]) => ({
+  color: 'green' as const,
+  pods: [],
+  own: [pod(waiting('CrashLoopBackOff'))],
+  ready: [],
+  deployment: deploymentForm.parse({ ...deployment('green', made('1.0.0')), status: { conditions } }),
+})
+
+describe('breakdown of a Deployment', () => {
+  test.each([
+    [
+      { type: 'ReplicaFailure', status: 'True', message: 'exceeded quota: small' },
+      { object: 'deployment/chat-green', what: 'pods cannot be created: exceeded quota: small' },
+    ],
+    [
+      {
+        type: 'Progressing',
+        status: 'False',
+        reason: 'ProgressDeadlineExceeded',
+        message: 'timed out progressing',
+      },
+      { object: 'deployment/chat-green', what: 'timed out progressing' },
+    ],
+    [
+      { type: 'ReplicaFailure', status: 'False', message: 'was' },
+      { object: 'pod/p', what: 'CrashLoopBackOff: ' },
+    ],
+  ])('%j', (condition, expected) => expect(breakdown(state([condition]), when())).toMatchObject(expected))
+
+  test('without a Deployment there is nothing to break', () => {
+    expect(breakdown({ color: 'blue', pods: [], own: [], ready: [] }, when())).toBeUndefined()
+  })
+})
+
+test("the guilty object's events and last log lines are shown", async () => {
+  await using rehearsal = rehearse()
+  const { cluster, world, log } = rehearsal
+  cluster.intercept = (line) => ({
+    stdout: line.startsWith('logs') ? 'panic: no database\n' : 'BackOff\n',
+    stderr: '',
+    exitCode: 0,
+  })
+  const broken = { object: 'pod/p', what: 'exited 2 times', container: 'app', previous: true }
+  expect((await explained(world, 'green', broken)).message).toBe('green is broken: pod/p: exited 2 times')
+  expect(log.lines).toEqual([
+    'events of pod/p',
+    'BackOff\n',
+    'last log lines of pod/p, container app',
+    'panic: no database',
+  ])
+  expect(cluster.asked.at(-1)).toBe('logs p -c app --tail=250 --previous')
+})
+
+test.each([true, false])('logs are looked for in the other run too (previous: %s)', async (previous) => {
+  await using rehearsal = rehearse()
+  const { cluster, world, log } = rehearsal
+  cluster.intercept = (line) =>
+    line.startsWith('logs') && line.endsWith('--previous') === previous
+      ? { stdout: '', stderr: 'previous terminated container "app" in pod "p" not found', exitCode: 1 }
+      : { stdout: 'panic: no database\n', stderr: '', exitCode: 0 }
+  await explained(world, 'green', { object: 'pod/p', what: 'exited 2 times', container: 'app', previous })
+  expect(log.lines.at(-1)).toBe('panic: no database')
+})
