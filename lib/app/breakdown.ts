@@ -7,6 +7,7 @@ import { events, logs } from '../cluster/commands.ts'
 import { isReady, type ContainerStatus, type Pod } from '../cluster/objects.ts'
 import type { World } from '../cluster/world.ts'
 import { DeployError, Exit } from '../errors.ts'
+import { key } from './color.ts'
 import type { ColorState } from './observe.ts'
 
 /** Something that waiting will not mend. */
@@ -38,19 +39,26 @@ const HOPELESS = [
 
 const NOT_THERE = /not found|manifest unknown|unauthorized|denied|no such host|does not exist/i
 
-/** What makes further waiting pointless, if anything. Pure but for `since`, which remembers first sightings. */
+/**
+ * What makes further waiting pointless, if anything. Only the release that was applied is judged: pods of the one
+ * before, which may have failed, stay until new ones are available, and conditions may be as old. Pure but for
+ * `since`, which remembers first sightings.
+ */
 export function breakdown(
-  state: ColorState,
+  { deployment, own, refused }: ColorState,
   when: { since: Since; now: number; ready: number; schedule: number },
 ): Breakdown | undefined {
-  const { deployment, own } = state
-  const object = `deployment/${deployment?.metadata.name}`
-  for (const { type, status, reason, message } of deployment?.status.conditions ?? []) {
-    if (type === 'ReplicaFailure' && status === 'True')
-      return { object, what: `pods cannot be created: ${message}` }
-    if (type === 'Progressing' && reason === 'ProgressDeadlineExceeded') return { object, what: message }
-  }
+  if (!deployment) return undefined
+  const { metadata, status } = deployment
+  const object = `deployment/${metadata.name}`
+  if (refused !== undefined) return { object, what: `pods cannot be created: ${refused}` }
+  const stalled = status.conditions.find(
+    ({ type, reason }) => type === 'Progressing' && reason === 'ProgressDeadlineExceeded',
+  )
+  if (stalled && status.observedGeneration >= metadata.generation) return { object, what: stalled.message }
+  const release = metadata.annotations[key.release]
   for (const pod of own) {
+    if (release !== undefined && pod.metadata.annotations[key.release] !== release) continue
     const found = podBreakdown(pod, when)
     if (found) return found
   }

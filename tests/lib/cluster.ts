@@ -145,11 +145,12 @@ export class Cluster implements Shell {
       apiVersion: 'apps/v1',
       kind: 'ReplicaSet',
       metadata: { name: `${name}-${generation}`, labels, ownerReferences: [owner] },
+      spec: { template: spec?.template },
     })
     const by = { kind: 'ReplicaSet', name: set.metadata.name, uid: set.metadata.uid ?? '', controller: true }
     for (let i = 0; i < replicas; i++) {
       const pod = `${name}.${generation}.${i}`
-      const about = { name: pod, labels, ownerReferences: [by] }
+      const about = { name: pod, labels, annotations: annotationsOf(spec), ownerReferences: [by] }
       this.put({ apiVersion: 'v1', kind: 'Pod', metadata: about, status: this.podStatus(pod) })
     }
     const status = { observedGeneration: generation, replicas, updatedReplicas: replicas }
@@ -275,6 +276,12 @@ export class Cluster implements Shell {
     }
     return said('')
   }
+}
+
+/** A pod's annotations are those of its template. */
+function annotationsOf(spec: Stored['spec']): Record<string, string> {
+  const { template } = (spec ?? {}) as { template?: { metadata?: Stored['metadata'] } }
+  return { ...template?.metadata?.annotations }
 }
 
 const listOf = (items: readonly object[]): string => JSON.stringify({ kind: 'List', items })

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { breakdown, explained, podBreakdown } from '../../../lib/app/breakdown.ts'
+import { key } from '../../../lib/app/color.ts'
+import type { ColorState } from '../../../lib/app/observe.ts'
 import { deployment as deploymentForm, pod as podForm } from '../../../lib/cluster/objects.ts'
 import { deployment, made, ready, waiting } from '../objects.ts'
 import { rehearse } from '../world.ts'
@@ -114,34 +116,54 @@ describe('podBreakdown: what waiting will not mend', () => {
   })
 })
 
-const state = (conditions: object[]) => ({
-  color: 'green' as const,
-  pods: [],
-  own: [pod(waiting('CrashLoopBackOff'))],
-  ready: [],
-  deployment: deploymentForm.parse({ ...deployment('green', made('1.0.0')), status: { conditions } }),
-})
+const crashing = waiting('CrashLoopBackOff')
 
-describe('breakdown of a Deployment', () => {
-  test.each([
+/** A pod of a release, or of none. */
+const podOf = (release: string | undefined, status = crashing) =>
+  podForm.parse({
+    kind: 'Pod',
+    metadata: { name: `of-${release}`, annotations: release === undefined ? {} : { [key.release]: release } },
+    status,
+  })
+
+/** Green, to which 1.0.0 was applied. */
+const state = (about: Partial<ColorState> = {}, status: object = {}, metadata: object = {}): ColorState => {
+  const applied = deployment('green', made('1.0.0'))
+  const at = { ...applied, metadata: { ...applied.metadata, generation: 2, ...metadata } }
+  const seen = deploymentForm.parse({ ...at, status: { observedGeneration: 2, ...status } })
+  return { color: 'green', pods: [], own: [], ready: [], deployment: seen, ...about }
+}
+
+const exceeded = {
+  conditions: [
+    { type: 'Progressing', status: 'False', reason: 'ProgressDeadlineExceeded', message: 'timed out' },
+  ],
+}
+
+describe('breakdown of a Deployment: what an earlier release left behind is not held against this one', () => {
+  test.each<[string, ColorState, string | undefined]>([
+    ['its own pod', state({ own: [podOf('r1.0.0')] }), 'pod/of-r1.0.0'],
+    ['a pod of the release before, which failed', state({ own: [podOf('r0.9.0')] }), undefined],
+    ['both', state({ own: [podOf('r0.9.0'), podOf('r1.0.0')] }), 'pod/of-r1.0.0'],
+    ['a pod of no release', state({ own: [podOf(undefined)] }), undefined],
     [
-      { type: 'ReplicaFailure', status: 'True', message: 'exceeded quota: small' },
-      { object: 'deployment/chat-green', what: 'pods cannot be created: exceeded quota: small' },
+      'any pod, where the Deployment is not of these scripts',
+      state({ own: [podOf(undefined)] }, {}, { annotations: {} }),
+      'pod/of-undefined',
     ],
+    ['a rollout that stalled', state({}, exceeded), 'deployment/chat-green'],
     [
-      {
-        type: 'Progressing',
-        status: 'False',
-        reason: 'ProgressDeadlineExceeded',
-        message: 'timed out progressing',
-      },
-      { object: 'deployment/chat-green', what: 'timed out progressing' },
+      'a rollout that stalled, before the controller has seen the new one',
+      state({}, { ...exceeded, observedGeneration: 1 }),
+      undefined,
     ],
-    [
-      { type: 'ReplicaFailure', status: 'False', message: 'was' },
-      { object: 'pod/p', what: 'CrashLoopBackOff: ' },
-    ],
-  ])('%j', (condition, expected) => expect(breakdown(state([condition]), when())).toMatchObject(expected))
+    ['pods that are refused', state({ refused: 'exceeded quota: small' }), 'deployment/chat-green'],
+  ])('%s', (_, seen, object) => expect(breakdown(seen, when())?.object).toBe(object))
+
+  test('why pods are refused is said', () => {
+    const what = 'pods cannot be created: exceeded quota: small'
+    expect(breakdown(state({ refused: 'exceeded quota: small' }), when())?.what).toBe(what)
+  })
 
   test('without a Deployment there is nothing to break', () => {
     expect(breakdown({ color: 'blue', pods: [], own: [], ready: [] }, when())).toBeUndefined()

@@ -95,6 +95,37 @@ describe('arrange', () => {
     expect({ pods: pods.length, own: own.length, ready: fit.length }).toEqual(expected)
   })
 
+  describe('why pods of the present release are refused', () => {
+    const refuse = (cluster: Cluster, release: string, status: string): void => {
+      const { metadata } = cluster.object('Deployment', 'chat-blue')
+      const owner = { kind: 'Deployment', name: metadata.name, uid: metadata.uid ?? '', controller: true }
+      cluster.put({
+        apiVersion: 'apps/v1',
+        kind: 'ReplicaSet',
+        metadata: { name: 'chat-blue-other', labels: live('blue'), ownerReferences: [owner] },
+        spec: { template: { metadata: { annotations: { [key.release]: release } } } },
+        status: { conditions: [{ type: 'ReplicaFailure', status, message: 'exceeded quota: small' }] },
+      })
+    }
+    test.each([
+      ['as its ReplicaSet tells it', 'r1.0.0', 'True', 'exceeded quota: small'],
+      ['and not as that of an earlier release does', 'r0.9.0', 'True', undefined],
+      ['nor as it was once', 'r1.0.0', 'False', undefined],
+    ])('%s', (_, release, status, expected) => {
+      const cluster = blueAndGreen()
+      refuse(cluster, release, status)
+      expect(seen(cluster).colors.blue.refused).toBe(expected)
+      expect(seen(cluster).colors.green.refused).toBeUndefined()
+    })
+
+    test('by any, where the Deployment is not of these scripts', () => {
+      const cluster = blueAndGreen()
+      refuse(cluster, 'r0.9.0', 'True')
+      cluster.object('Deployment', 'chat-blue').metadata.annotations = {}
+      expect(seen(cluster).colors.blue.refused).toBe('exceeded quota: small')
+    })
+  })
+
   test.each(['{}', 'not json', '{"id":1}'])(
     'an entry for the history that cannot be read is not ignored: %s',
     (text) => {
