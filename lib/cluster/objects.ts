@@ -100,6 +100,7 @@ export type ContainerStatus = z.infer<typeof containerStatus>
 export const pod = z.object({
   kind: z.literal('Pod'),
   metadata,
+  spec: z.object({ nodeName: z.string().default('') }).prefault({}),
   status: z
     .object({
       phase: z.string().default(''),

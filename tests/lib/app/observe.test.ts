@@ -23,6 +23,19 @@ const annotated = (text: string) => ({
   metadata: { ...service(APP).metadata, annotations: { [key.switch]: text } },
 })
 
+/** Pods of a release are refused by the API server, or were. */
+const refuse = (cluster: Cluster, release: string, status: string): void => {
+  const { metadata } = cluster.object('Deployment', 'chat-blue')
+  const owner = { kind: 'Deployment', name: metadata.name, uid: metadata.uid ?? '', controller: true }
+  cluster.put({
+    apiVersion: 'apps/v1',
+    kind: 'ReplicaSet',
+    metadata: { name: 'chat-blue-other', labels: live('blue'), ownerReferences: [owner] },
+    spec: { template: { metadata: { annotations: { [key.release]: release } } } },
+    status: { conditions: [{ type: 'ReplicaFailure', status, message: 'exceeded quota: small' }] },
+  })
+}
+
 describe('arrange', () => {
   test('sorts a heap of objects into what they mean', () => {
     const cluster = blueAndGreen()
@@ -96,17 +109,6 @@ describe('arrange', () => {
   })
 
   describe('why pods of the present release are refused', () => {
-    const refuse = (cluster: Cluster, release: string, status: string): void => {
-      const { metadata } = cluster.object('Deployment', 'chat-blue')
-      const owner = { kind: 'Deployment', name: metadata.name, uid: metadata.uid ?? '', controller: true }
-      cluster.put({
-        apiVersion: 'apps/v1',
-        kind: 'ReplicaSet',
-        metadata: { name: 'chat-blue-other', labels: live('blue'), ownerReferences: [owner] },
-        spec: { template: { metadata: { annotations: { [key.release]: release } } } },
-        status: { conditions: [{ type: 'ReplicaFailure', status, message: 'exceeded quota: small' }] },
-      })
-    }
     test.each([
       ['as its ReplicaSet tells it', 'r1.0.0', 'True', 'exceeded quota: small'],
       ['and not as that of an earlier release does', 'r0.9.0', 'True', undefined],
