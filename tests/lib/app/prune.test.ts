@@ -135,16 +135,15 @@ describe('an autoscaler that was left behind', () => {
   })
 })
 
-describe('what is not allowed is told, and fails nothing', () => {
-  const forbidden = (line: string, verb: string) =>
-    line.startsWith(verb) ? refused('Error from server (Forbidden): cronjobs.batch is forbidden') : undefined
+const FORBIDDEN = refused('Error from server (Forbidden): cronjobs.batch is forbidden')
 
+describe('what is not allowed is told, and fails nothing', () => {
   test.each(['get', 'delete'])('%s', async (verb) => {
     await using rehearsal = rehearse()
     const { cluster, world, log } = rehearsal
     applied(cluster)
     cluster.put(of('1.0.0', 'CronJob', 'left', 'green', 'batch/v1'))
-    cluster.intercept = (line) => forbidden(line, verb)
+    cluster.intercept = (line) => (line.startsWith(verb) ? FORBIDDEN : undefined)
     await pruneLeftovers(world, 'green', painted)
     expect(log.warnings).toEqual([
       expect.stringMatching(

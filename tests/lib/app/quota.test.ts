@@ -1,33 +1,8 @@
 import { describe, expect, test } from 'bun:test'
-import { checkQuota, demand, quantity, shortage } from '../../../lib/app/quota.ts'
+import { checkQuota, demand, shortage } from '../../../lib/app/quota.ts'
 import type { Manifest } from '../../../lib/cluster/objects.ts'
 import { deployment, made } from '../objects.ts'
 import { failure, rehearse } from '../world.ts'
-
-describe('quantity', () => {
-  test.each<[string, number]>([
-    ['0', 0],
-    ['3', 3],
-    ['250m', 0.25],
-    ['1.5Gi', 1.5 * 2 ** 30],
-    ['.5', 0.5],
-    ['1k', 1000],
-    ['1Ki', 1024],
-    ['2M', 2e6],
-    ['1e3', 1000],
-    ['1E', 1e18],
-    ['1Ei', 2 ** 60],
-    ['100n', 1e-7],
-    ['-1', -1],
-  ])('%s', (text, expected) => expect(quantity(text)).toBeCloseTo(expected, 12))
-
-  test.each(['', 'x', '1K', '1mi', '1 Gi', '1GB', 'Mi', '1..2', 'NaN', 'Infinity', '1i'])(
-    '"%s" is none',
-    (text) => {
-      expect(() => quantity(text)).toThrow(`"${text}" is not a Kubernetes quantity`)
-    },
-  )
-})
 
 const withResources = (...containers: object[]): Manifest => ({
   ...deployment('blue', made('1.0.0')),
@@ -83,4 +58,52 @@ test('a color that does not fit is refused before it is applied', async () => {
     message: 'There is no room for 4 more pods: quota small: pods 2 of 3 used',
   })
   expect(await failure(checkQuota(world.kubectl, painted, 3, blue))).toMatchObject({ code: 0 })
+})
+
+describe('a quota with scopes counts where they hold for the pods', () => {
+  const some = { resources: { requests: { cpu: '100m' } } }
+  const selector = (operator: string, ...values: string[]) => ({
+    scopeSelector: { matchExpressions: [{ scopeName: 'PriorityClass', operator, values }] },
+  })
+  const REFUSED = 'There is no room for 2 more pods: quota scoped: pods 1 of 1 used'
+  const UNSURE = 'quota scoped (pods 1 of 1 used) may refuse pods: its scope is not known here'
+
+  test.each<[string, object, object, string]>([
+    ['Terminating: not for what runs without end', { scopes: ['Terminating'] }, {}, ''],
+    ['Terminating, with a deadline', { scopes: ['Terminating'] }, { activeDeadlineSeconds: 60 }, REFUSED],
+    ['NotTerminating', { scopes: ['NotTerminating'] }, {}, REFUSED],
+    ['NotTerminating, with a deadline', { scopes: ['NotTerminating'] }, { activeDeadlineSeconds: 0 }, ''],
+    ['BestEffort: not for what asks for CPU', { scopes: ['BestEffort'] }, { containers: [some] }, ''],
+    ['BestEffort, asking for nothing', { scopes: ['BestEffort'] }, { containers: [{}] }, REFUSED],
+    [
+      'BestEffort: not where an init container asks',
+      { scopes: ['BestEffort'] },
+      { containers: [{}], initContainers: [some] },
+      '',
+    ],
+    ['NotBestEffort', { scopes: ['NotBestEffort'] }, { containers: [some] }, REFUSED],
+    ['NotBestEffort, asking for nothing', { scopes: ['NotBestEffort'] }, { containers: [{}] }, ''],
+    ['all of several must hold', { scopes: ['NotTerminating', 'BestEffort'] }, { containers: [some] }, ''],
+    ['PriorityClass In', selector('In', 'high'), { priorityClassName: 'high' }, REFUSED],
+    ['PriorityClass In, another', selector('In', 'high'), { priorityClassName: 'low' }, ''],
+    ['PriorityClass NotIn', selector('NotIn', 'high'), { priorityClassName: 'low' }, REFUSED],
+    ['PriorityClass NotIn, one of them', selector('NotIn', 'high'), { priorityClassName: 'high' }, ''],
+    ['PriorityClass Exists', selector('Exists'), { priorityClassName: 'low' }, REFUSED],
+    ['PriorityClass DoesNotExist', selector('DoesNotExist'), { priorityClassName: 'low' }, ''],
+    ['PriorityClass as a scope', { scopes: ['PriorityClass'] }, { priorityClassName: 'low' }, REFUSED],
+    ['PriorityClass, which the cluster may set', selector('In', 'high'), {}, UNSURE],
+    ['of a kind that is not known here', { scopes: ['Lunar'] }, {}, UNSURE],
+    ['not known, and another that does not hold', { scopes: ['Lunar', 'Terminating'] }, {}, ''],
+  ])('%s', async (_, spec, pod, expected) => {
+    await using rehearsal = rehearse()
+    const { cluster, world } = rehearsal
+    const status = { hard: { pods: '1' }, used: { pods: '1' } }
+    const metadata = { name: 'scoped' }
+    cluster.put({ apiVersion: 'v1', kind: 'ResourceQuota', metadata, spec: { ...spec }, status })
+    const template = { spec: { containers: [some], ...pod } }
+    const painted = { ...deployment('blue', made('1.0.0')), spec: { template } }
+    const checked = checkQuota(world.kubectl, painted, 2, undefined)
+    if (expected === REFUSED) expect((await failure(checked)).message).toBe(REFUSED)
+    else expect(await checked).toEqual(expected === '' ? [] : [expected])
+  })
 })
