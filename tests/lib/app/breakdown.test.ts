@@ -1,16 +1,25 @@
 import { describe, expect, test } from 'bun:test'
-import { breakdown, explained, podBreakdown } from '../../../lib/app/breakdown.ts'
+import { breakdown, explained, podBreakdown, withoutNode } from '../../../lib/app/breakdown.ts'
 import { key } from '../../../lib/app/color.ts'
 import type { ColorState } from '../../../lib/app/observe.ts'
 import { deployment as deploymentForm, pod as podForm } from '../../../lib/cluster/objects.ts'
 import { deployment, made, ready, waiting } from '../objects.ts'
 import { rehearse } from '../world.ts'
 
-const when = (now = 0, since = new Map<string, number>()) => ({ since, now, ready: 60_000, schedule: 30_000 })
+const when = (now = 0, since = new Map<string, number>()) => ({
+  since,
+  now,
+  ready: 60_000,
+  schedule: 300_000,
+})
 const pod = (status: Record<string, unknown>) =>
   podForm.parse({ kind: 'Pod', metadata: { name: 'p' }, status })
 const container = (about: object) => ({ containerStatuses: [{ name: 'app', ...about }] })
 const ended = (exitCode: number, reason = 'Error') => ({ terminated: { exitCode, reason } })
+
+const unschedulable = (message: string) => ({
+  conditions: [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message }],
+})
 
 describe('podBreakdown: what waiting will not mend', () => {
   test.each<[string, Record<string, unknown>, string | undefined]>([
@@ -86,26 +95,31 @@ describe('podBreakdown: what waiting will not mend', () => {
     expect(podBreakdown(pod(status), when())).toMatchObject({ object: 'pod/p', container: 'app', previous })
   })
 
-  const unschedulable = {
-    conditions: [
-      { type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message: '0/1 nodes are available' },
-    ],
-  }
   const running = container({ state: { running: {} } })
+  const noNode = '0/3 nodes are available: 3 Insufficient cpu.'
+  const noMatch = "0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector."
+  const noClaim = 'persistentvolumeclaim "data" not found'
+  const unbound = '0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims.'
   test.each<[string, Record<string, unknown>, number, string | undefined]>([
-    ['unschedulable for a while: a node may be coming', unschedulable, 29_999, undefined],
-    ['unschedulable for long', unschedulable, 30_000, 'unschedulable: 0/1 nodes are available'],
+    ['no room for a while: a node may be coming', unschedulable(noNode), 299_999, undefined],
+    ['no room for long', unschedulable(noNode), 300_000, `unschedulable: ${noNode}`],
+    ['no node that matches for a while: its pool may be at zero', unschedulable(noMatch), 299_999, undefined],
+    ['no claim for a moment', unschedulable(noClaim), 29_999, undefined],
+    ['no claim, which no node makes up for', unschedulable(noClaim), 30_000, `unschedulable: ${noClaim}`],
+    ['a claim without a volume', unschedulable(unbound), 30_000, `unschedulable: ${unbound}`],
     ['running for a while', running, 59_999, undefined],
-    [
-      'running for long',
-      running,
-      60_000,
-      'runs, but was not ready within 1 m 0 s'.replace('1 m 0 s', '60 s'),
-    ],
+    ['running for long', running, 60_000, 'runs, but was not ready within 60 s'],
   ])('%s', (_, status, later, what) => {
     const since = new Map<string, number>()
     expect(podBreakdown(pod(status), when(1000, since))).toBeUndefined()
     expect(podBreakdown(pod(status), when(1000 + later, since))?.what).toBe(what)
+  })
+
+  test('a claim is not waited for longer than a node', () => {
+    const since = new Map<string, number>()
+    const hasty = (now: number) => ({ ...when(now, since), schedule: 3000 })
+    podBreakdown(pod(unschedulable(noClaim)), hasty(0))
+    expect(podBreakdown(pod(unschedulable(noClaim)), hasty(3000))?.what).toContain(noClaim)
   })
 
   test('a restart gives it its time again', () => {
@@ -163,6 +177,14 @@ describe('breakdown of a Deployment: what an earlier release left behind is not 
   test('why pods are refused is said', () => {
     const what = 'pods cannot be created: exceeded quota: small'
     expect(breakdown(state({ refused: 'exceeded quota: small' }), when())?.what).toBe(what)
+  })
+
+  test('who waits for a node is told while it may still come', () => {
+    const waits = unschedulable('0/1 nodes are available')
+    const own = [podOf('r0.9.0', waits), podOf('r1.0.0', waits), podOf('r1.0.0', waits), podOf('r1.0.0')]
+    expect(withoutNode(state({ own }))).toBe('2 pods without a node: 0/1 nodes are available')
+    expect(withoutNode(state({ own: own.slice(3) }))).toBeUndefined()
+    expect(withoutNode({ color: 'blue', pods: own, own, ready: [] })).toBeUndefined()
   })
 
   test('without a Deployment there is nothing to break', () => {

@@ -98,7 +98,7 @@ describe('migrate', () => {
       expect(await failure(run(rehearsal))).toMatchObject({
         code: 70,
         message: expect.stringMatching(
-          /^The migration of the last run did not end within 5 m 0 s, .*: pod\/migrate-old on n1\. .*kubectl --context test -n chat-test delete/,
+          /^The migration of the last run did not end within 10 m 0 s, .*: pod\/migrate-old on n1\. .*kubectl --context test -n chat-test delete/,
         ),
       })
       expect(cluster.writes).toEqual(['delete job migrate'])
@@ -140,7 +140,7 @@ describe('migrate', () => {
       {},
       { phase: 'Running' },
       70,
-      /^job\/migrate was not done within 5 m 0 s: job\/migrate runs$/,
+      /^job\/migrate was not done within 10 m 0 s: job\/migrate runs$/,
     ],
     [
       "exits, which are the Job's to count",
