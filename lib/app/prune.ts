@@ -5,7 +5,7 @@
 import { z } from 'zod'
 import { get, removeRaw } from '../cluster/commands.ts'
 import { stored, type Manifest } from '../cluster/objects.ts'
-import { KubectlError } from '../cluster/refusal.ts'
+import { isConflict, isMissing, KubectlError } from '../cluster/refusal.ts'
 import type { World } from '../cluster/world.ts'
 import { key, names, type Place } from './color.ts'
 
@@ -58,13 +58,16 @@ async function prune(
 ): Promise<boolean> {
   const { environment, kubectl, log } = world
   const selector = `app=${environment.app},${place === 'plain' ? '!color' : `color=${place}`}`
+  // The Deployment comes last: what was read before it is no newer than the release that it names.
+  const resources = [...among, 'deployments']
   try {
-    // The Deployment comes last: what was read before it is no newer than the release that it names.
-    const resources = [...among, 'deployments']
-    const present = await kubectl.objects(get(resources, `--selector=${selector}`), found)
-    const old = leftovers(environment.app, place, painted, present)
-    for (const object of old) await removeUnchanged(world, object)
-    return old.length > 0
+    for (let tries = 1; ; tries++) {
+      const present = await kubectl.objects(get(resources, `--selector=${selector}`), found)
+      const old = leftovers(environment.app, place, painted, present)
+      let all = true
+      for (const object of old) all = (await removeUnchanged(world, object)) && all
+      if (all || tries === TRIES) return old.length > 0 || tries > 1
+    }
   } catch (error) {
     if (!(error instanceof KubectlError)) throw error
     log.warn(`Nothing more was pruned from ${place}: ${error.message}. k8s/rbac/ holds the Role for it`)
@@ -72,7 +75,13 @@ async function prune(
   }
 }
 
-/** What an earlier release left in a color; nothing where the color is not the present release's (any more). Pure. */
+/** How often an object that has changed since it was read is looked at anew: an autoscaler's status counts. */
+const TRIES = 3
+
+/**
+ * What an earlier release left in a color; nothing where the color is not the present release's (any more). Releases'
+ * ids sort by time: what a later one has applied is never ours to delete (S3). Pure.
+ */
 export function leftovers(
   app: string,
   place: Place,
@@ -89,16 +98,16 @@ export function leftovers(
   return present.filter((object) => {
     const { annotations, deletionTimestamp, ownerReferences } = object.metadata
     const of = annotations[key.release]
-    const isTheirs = of === undefined || of === release || ownerReferences.length > 0
-    return PRUNED.has(object.kind) && !isTheirs && !kept.has(id(object)) && !deletionTimestamp
+    const isEarlier = of !== undefined && of < release && ownerReferences.length === 0
+    return PRUNED.has(object.kind) && isEarlier && !kept.has(id(object)) && !deletionTimestamp
   })
 }
 
-/** Deletes an object as it was read: one that somebody has written since is theirs (S3). */
+/** Deletes an object as it was read. @returns false where it has changed since (S3) */
 async function removeUnchanged(
   { kubectl, log }: World,
   { apiVersion, kind, metadata }: Found,
-): Promise<void> {
+): Promise<boolean> {
   const { name, uid, resourceVersion, annotations } = metadata
   log.info(`${kind} ${name} came with ${annotations[key.version]} and has left the manifests: it is deleted`)
   const root = apiVersion === 'v1' ? '/api/v1' : `/apis/${apiVersion}`
@@ -111,8 +120,10 @@ async function removeUnchanged(
   }
   try {
     await kubectl.write(removeRaw(path), { input: JSON.stringify(options) })
+    return true
   } catch (error) {
-    const isGone = error instanceof KubectlError && ['Conflict', 'NotFound'].includes(error.refusal)
-    if (!isGone) throw error
+    if (isMissing(error)) return true
+    if (isConflict(error)) return false
+    throw error
   }
 }

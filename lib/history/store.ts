@@ -2,7 +2,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { z } from 'zod'
 import { key } from '../app/color.ts'
 import { get, getNamed, patchFrom, pointer, type JsonPatch } from '../cluster/commands.ts'
 import type { Kubectl } from '../cluster/kubectl.ts'

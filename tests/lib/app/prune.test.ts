@@ -84,6 +84,10 @@ describe('what an earlier release left in the color is deleted, and nothing else
         cluster.put(deployment('green', made('1.2.0')))
       },
     ],
+    [
+      'S3: what a later release has applied, while its Deployment is still to come',
+      (cluster) => cluster.put(of('1.2.0', 'ConfigMap', 'theirs')),
+    ],
     ['anything, where there is no Deployment', (cluster) => cluster.objects.delete('Deployment/chat-green')],
   ])('not %s', async (_, change) => {
     await using rehearsal = rehearse()
@@ -106,6 +110,20 @@ describe('what an earlier release left in the color is deleted, and nothing else
     await pruneLeftovers(world, 'green', painted)
     expect(cluster.object('ConfigMap', 'left').metadata.annotations?.[key.version]).toBe('1.2.0')
     expect(log.warnings).toEqual([])
+  })
+
+  test('what has changed by itself since, as an autoscaler does, is looked at again', async () => {
+    await using rehearsal = rehearse()
+    const { cluster, world } = rehearsal
+    applied(cluster)
+    cluster.put(of('1.0.0', 'ConfigMap', 'left'))
+    let changes = 2
+    cluster.intercept = (line) => {
+      if (line.startsWith('delete') && changes-- > 0) cluster.put(cluster.object('ConfigMap', 'left'))
+      return undefined
+    }
+    await pruneLeftovers(world, 'green', painted)
+    expect(cluster.writes).toEqual(['delete configmaps left'])
   })
 
   test('without colors it is what has none', async () => {

@@ -60,11 +60,12 @@ test('a color that does not fit is refused before it is applied', async () => {
   expect(await failure(checkQuota(world.kubectl, painted, 3, blue))).toMatchObject({ code: 0 })
 })
 
+const selector = (operator: string, ...values: string[]) => ({
+  scopeSelector: { matchExpressions: [{ scopeName: 'PriorityClass', operator, values }] },
+})
+
 describe('a quota with scopes counts where they hold for the pods', () => {
   const some = { resources: { requests: { cpu: '100m' } } }
-  const selector = (operator: string, ...values: string[]) => ({
-    scopeSelector: { matchExpressions: [{ scopeName: 'PriorityClass', operator, values }] },
-  })
   const REFUSED = 'There is no room for 2 more pods: quota scoped: pods 1 of 1 used'
   const UNSURE = 'quota scoped (pods 1 of 1 used) may refuse pods: its scope is not known here'
 

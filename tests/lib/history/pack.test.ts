@@ -3,11 +3,13 @@ import { randomBytes } from 'node:crypto'
 import { tooLargeToKeep } from '../../../lib/history/pack.ts'
 import { deployment, made } from '../objects.ts'
 
+/** A release whose configuration holds a text. */
+const of = (text: string) => [
+  deployment('plain', made('1.0.0')),
+  { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'chat-files' }, data: { text } },
+]
+
 describe('manifests that a record cannot hold are told before it is opened', () => {
-  const of = (text: string) => [
-    deployment('plain', made('1.0.0')),
-    { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'chat-files' }, data: { text } },
-  ]
   const KIB = 1024
 
   test.each([
