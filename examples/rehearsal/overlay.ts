@@ -18,7 +18,7 @@ export interface Patch {
 export interface Shape {
   replicas: number
   /** The autoscaler's bounds; without them there is none. */
-  autoscaler?: { min: number; max: number }
+  autoscaler?: { min: number; max: number } | undefined
   /** The node ports of the live and the preview Service. */
   ports: readonly [live: number, preview: number]
   migration: boolean

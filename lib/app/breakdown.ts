@@ -4,9 +4,10 @@
  */
 import { seconds } from '../clock.ts'
 import { events, logs } from '../cluster/commands.ts'
-import { isReady, type ContainerStatus, type Pod } from '../cluster/objects.ts'
+import { isReady, type ContainerStatus, type Deployment, type Pod } from '../cluster/objects.ts'
 import type { World } from '../cluster/world.ts'
 import { DeployError, Exit } from '../errors.ts'
+import { key } from './color.ts'
 import type { ColorState } from './observe.ts'
 
 /** Something that waiting will not mend. */
@@ -36,25 +37,54 @@ const HOPELESS = [
   'CrashLoopBackOff',
 ]
 
+/** What the scheduler says where a new node would change nothing, and how long a claim may take to appear, in ms. */
+const NO_NODE_HELPS =
+  /persistentvolumeclaim "[^"]*" (not found|is being deleted|bound to non-existent)|unbound immediate PersistentVolumeClaims/i
+const CLAIM = 30_000
+
 const NOT_THERE = /not found|manifest unknown|unauthorized|denied|no such host|does not exist/i
 
-/** What makes further waiting pointless, if anything. Pure but for `since`, which remembers first sightings. */
+/**
+ * What makes further waiting pointless, if anything. Only the release that was applied is judged: pods of the one
+ * before, which may have failed, stay until new ones are available, and conditions may be as old. Pure but for
+ * `since`, which remembers first sightings.
+ */
 export function breakdown(
-  state: ColorState,
+  { deployment, own, refused }: ColorState,
   when: { since: Since; now: number; ready: number; schedule: number },
 ): Breakdown | undefined {
-  const { deployment, own } = state
-  const object = `deployment/${deployment?.metadata.name}`
-  for (const { type, status, reason, message } of deployment?.status.conditions ?? []) {
-    if (type === 'ReplicaFailure' && status === 'True')
-      return { object, what: `pods cannot be created: ${message}` }
-    if (type === 'Progressing' && reason === 'ProgressDeadlineExceeded') return { object, what: message }
-  }
-  for (const pod of own) {
+  if (!deployment) return undefined
+  const { metadata, status } = deployment
+  const object = `deployment/${metadata.name}`
+  if (refused !== undefined) return { object, what: `pods cannot be created: ${refused}` }
+  const stalled = status.conditions.find(
+    ({ type, reason }) => type === 'Progressing' && reason === 'ProgressDeadlineExceeded',
+  )
+  if (stalled && status.observedGeneration >= metadata.generation) return { object, what: stalled.message }
+  for (const pod of ofRelease(deployment, own)) {
     const found = podBreakdown(pod, when)
     if (found) return found
   }
   return undefined
+}
+
+/** How many pods of the release find no node, and why: minutes may pass while one is added. Pure. */
+export function withoutNode({ deployment, own }: ColorState): string | undefined {
+  const messages = deployment ? ofRelease(deployment, own).flatMap((pod) => unschedulable(pod) ?? []) : []
+  return messages.length > 0 ? `${messages.length} pods without a node: ${messages[0]}` : undefined
+}
+
+/** Without a release of these scripts, all of them. */
+function ofRelease({ metadata }: Deployment, pods: readonly Pod[]): readonly Pod[] {
+  const release = metadata.annotations[key.release]
+  if (release === undefined) return pods
+  return pods.filter((pod) => pod.metadata.annotations[key.release] === release)
+}
+
+/** Why the scheduler finds no node for a pod. */
+function unschedulable({ status }: Pod): string | undefined {
+  return status.conditions.find(({ type, reason }) => type === 'PodScheduled' && reason === 'Unschedulable')
+    ?.message
 }
 
 /** What is wrong with one pod, if waiting will not mend it. */
@@ -68,11 +98,11 @@ export function podBreakdown(
     when.since.set(`${object} ${what}`, first)
     return when.now - first >= ms
   }
-  const unschedulable = pod.status.conditions.find(
-    ({ type, reason }) => type === 'PodScheduled' && reason === 'Unschedulable',
-  )
-  if (unschedulable && lasting('unschedulable', when.schedule))
-    return { object, what: `unschedulable: ${unschedulable.message}` }
+  const message = unschedulable(pod)
+  if (message !== undefined) {
+    const patience = NO_NODE_HELPS.test(message) ? Math.min(CLAIM, when.schedule) : when.schedule
+    if (lasting('unschedulable', patience)) return { object, what: `unschedulable: ${message}` }
+  }
 
   for (const container of [...pod.status.initContainerStatuses, ...pod.status.containerStatuses]) {
     const found = containerBreakdown(object, container)

@@ -2,12 +2,12 @@
  * What both colors share is applied first, and on it the application's migration Job runs: before the new color
  * starts, while the old one keeps running on the same database.
  */
-import { waitUntil } from '../clock.ts'
+import { seconds, waitUntil } from '../clock.ts'
 import { events, get, getNamed, remove } from '../cluster/commands.ts'
 import type { Kubectl } from '../cluster/kubectl.ts'
 import { job, pod } from '../cluster/objects.ts'
 import type { World } from '../cluster/world.ts'
-import { DeployError } from '../errors.ts'
+import { DeployError, Exit } from '../errors.ts'
 import { explained, podBreakdown, type Since } from './breakdown.ts'
 import { applyAll } from './manifests.ts'
 import type { Rendered } from './paint.ts'
@@ -20,13 +20,47 @@ export async function migrate(
   world: World,
   { shared, migration }: Pick<Rendered, 'shared' | 'migration'>,
 ): Promise<void> {
-  const { kubectl, log } = world
+  const { log } = world
   const jobs = migration.filter(({ kind }) => kind === 'Job').map(({ metadata }) => metadata.name)
   log.step(jobs.length > 0 ? 'Apply what is shared, migrate the database' : 'Apply what is shared')
-  // A Job's template cannot be changed: the finished one of the last release makes room.
-  if (jobs.length > 0) await kubectl.write(remove('job', jobs, '--timeout=30s'))
+  if (jobs.length > 0) await makeRoom(world, jobs)
   if (shared.length + migration.length > 0) await applyAll(world, [...shared, ...migration])
   for (const name of jobs) await waitForJob(world, name)
+}
+
+/**
+ * A Job's template cannot be changed: the one of the last release is deleted. Of a run that was killed it may still be
+ * at work, and for as long as its grace period after it was told to end: two must not meet in one database.
+ * @throws DeployError (70) naming what still runs after `timeouts.migration`
+ */
+async function makeRoom(world: World, jobs: readonly string[]): Promise<void> {
+  const { clock, signal, log, environment, kubectl } = world
+  await kubectl.write(remove('job', jobs, '--cascade=foreground', '--wait=false'))
+  const look = async (): Promise<{ done: undefined } | string> => {
+    const [left, pods] = await Promise.all([
+      kubectl.objects(getNamed(...jobs.map((name) => `job/${name}`)), job),
+      kubectl.objects(get(['pods'], `--selector=job-name in (${jobs.join(',')})`), pod),
+    ])
+    const running = pods.filter(({ status }) => status.phase !== 'Succeeded' && status.phase !== 'Failed')
+    const names = running.map(({ metadata, spec }) => `pod/${metadata.name} on ${spec.nodeName || 'no node'}`)
+    if (names.length === 0 && left.length === 0) return { done: undefined }
+    return names.join(', ') || left.map(({ metadata }) => `job/${metadata.name}`).join(', ')
+  }
+  const { context, namespace, timeouts } = environment
+  await waitUntil(look, {
+    clock,
+    signal,
+    within: timeouts.migration,
+    every: 300,
+    what: 'The migration of the last run did not end',
+    progress: (state) => log.progress(`the migration of the last run still ends: ${state}`),
+    timeout: (state) =>
+      new DeployError(
+        `The migration of the last run did not end within ${seconds(timeouts.migration)}, and two must not run at once: ${state}. ` +
+          `Wait for it; if its node is off for good: kubectl --context ${context} -n ${namespace} delete pod/NAME --force --grace-period=0`,
+        Exit.timedOut,
+      ),
+  })
 }
 
 async function waitForJob(world: World, name: string): Promise<void> {

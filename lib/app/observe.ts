@@ -30,6 +30,8 @@ export interface ColorState {
   ready: Pod[]
   autoscaler?: Autoscaler
   release?: Release
+  /** Why the API server takes no pods of its present release, in its words. */
+  refused?: string
 }
 
 /** Deployments are held up: by whom, since when, why, and until when, as somebody wrote it. */
@@ -97,7 +99,11 @@ export function arrange(app: string, found: readonly z.infer<typeof watched>[]):
       pods: selected,
       own,
       ready: own.filter(isReady),
-      ...(deployment?.kind === 'Deployment' && { deployment, ...release(deployment) }),
+      ...(deployment?.kind === 'Deployment' && {
+        deployment,
+        ...release(deployment),
+        ...refusal(deployment, replicaSets),
+      }),
       ...(autoscaler?.kind === 'HorizontalPodAutoscaler' && { autoscaler }),
     }
   }
@@ -133,6 +139,16 @@ function release({ metadata: { annotations } }: Deployment): { release?: Release
   }
 }
 
+/** Asked of the release's own ReplicaSet: the Deployment's condition may tell of an older one's. */
+function refusal({ metadata }: Deployment, replicaSets: readonly ReplicaSet[]): { refused?: string } {
+  const wanted = metadata.annotations[key.release]
+  const failure = ownSets(metadata.uid, replicaSets)
+    .filter(({ spec }) => wanted === undefined || spec.template.metadata.annotations[key.release] === wanted)
+    .flatMap(({ status }) => status.conditions)
+    .find(({ type, status }) => type === 'ReplicaFailure' && status === 'True')
+  return failure ? { refused: failure.message } : {}
+}
+
 function lastSwitch({ metadata }: Service): Switch | undefined {
   const text = metadata.annotations[key.switch]
   if (!text) return undefined
@@ -146,11 +162,14 @@ function ownedBy(pod: Pod, deployment: string | undefined, replicaSets: readonly
   const controllers = pod.metadata.ownerReferences
     .filter(({ controller }) => controller)
     .map(({ uid }) => uid)
-  const mine = replicaSets.filter(({ metadata }) =>
-    metadata.ownerReferences.some(({ uid }) => uid === deployment),
+  return (
+    deployment !== undefined &&
+    ownSets(deployment, replicaSets).some(({ metadata }) => controllers.includes(metadata.uid))
   )
-  return deployment !== undefined && mine.some(({ metadata }) => controllers.includes(metadata.uid))
 }
+
+const ownSets = (deployment: string, replicaSets: readonly ReplicaSet[]): ReplicaSet[] =>
+  replicaSets.filter(({ metadata }) => metadata.ownerReferences.some(({ uid }) => uid === deployment))
 
 export function side({ color, release }: ColorState): Side {
   return { color, ...(release ?? { release: 'unknown', version: 'unknown', image: 'unknown' }) }

@@ -5,13 +5,13 @@
 import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
-import { parseAllDocuments, stringify } from 'yaml'
 import { z } from 'zod'
 import { kustomize } from '../cluster/commands.ts'
 import { manifest, type Manifest } from '../cluster/objects.ts'
 import type { World } from '../cluster/world.ts'
 import { DeployError, Exit } from '../errors.ts'
 import { key, names, type Color, type Release } from './color.ts'
+import { parseObjects, quoted } from './kustomize.ts'
 
 export interface Rendered {
   /** The app in the color that is deployed; without a color under `strategy: rolling`. */
@@ -41,9 +41,9 @@ export async function render(world: World, painting: Painting): Promise<Rendered
     const parts = kustomizations(world, painting, folder)
     for (const [part, content] of Object.entries(parts)) {
       mkdirSync(join(folder, part), { recursive: true })
-      writeFileSync(join(folder, part, 'kustomization.yaml'), stringify(content))
+      writeFileSync(join(folder, part, 'kustomization.yaml'), quoted(content))
     }
-    writeFileSync(join(folder, 'kustomization.yaml'), stringify({ resources: Object.keys(parts) }))
+    writeFileSync(join(folder, 'kustomization.yaml'), quoted({ resources: Object.keys(parts) }))
     return sort(world, painting.release.image, parseObjects(await world.kubectl.read(kustomize(folder))))
   } finally {
     rmSync(folder, { recursive: true, force: true })
@@ -62,11 +62,8 @@ function kustomizations(world: World, { release, color, live, kept }: Painting, 
   }
   if (kept) {
     mkdirSync(join(folder, 'source'), { recursive: true })
-    writeFileSync(
-      join(folder, 'source', 'objects.yaml'),
-      kept.map((object) => stringify(object)).join('---\n'),
-    )
-    writeFileSync(join(folder, 'source', 'kustomization.yaml'), stringify({ resources: ['objects.yaml'] }))
+    writeFileSync(join(folder, 'source', 'objects.yaml'), quoted(...kept))
+    writeFileSync(join(folder, 'source', 'kustomization.yaml'), quoted({ resources: ['objects.yaml'] }))
   }
   const source = (part: string) => (kept ? '../source' : from(part))
   const { name: newName, digest } = splitDigest(release.image)
@@ -101,10 +98,6 @@ function kustomizations(world: World, { release, color, live, kept }: Painting, 
 }
 
 const partFolder = (part: string): string => (part === 'shared' || part === 'migration' ? part : 'painted')
-
-function parseObjects(text: string): Manifest[] {
-  return parseAllDocuments(text).map((document) => manifest.parse(document.toJS()))
-}
 
 function sort(world: World, image: string, objects: readonly Manifest[]): Rendered {
   const { app, manifests } = world.environment

@@ -5,35 +5,56 @@ import type { Kubectl } from '../cluster/kubectl.ts'
 import type { Manifest } from '../cluster/objects.ts'
 import { DeployError } from '../errors.ts'
 import type { ColorState } from './observe.ts'
-
-const quantities = z.record(z.string(), z.union([z.string(), z.number()]).transform(String)).default({})
+import { quantities, quantity } from './quantity.ts'
+import { inScope, podResources, scopeTerm } from './quota-scope.ts'
 
 const quota = z.object({
   metadata: z.object({ name: z.string() }),
+  spec: z
+    .object({
+      scopes: z.array(z.string()).default([]),
+      scopeSelector: z.object({ matchExpressions: z.array(scopeTerm).default([]) }).prefault({}),
+    })
+    .prefault({}),
   status: z.object({ hard: quantities, used: quantities }).prefault({}),
 })
 
-const resources = z.object({ requests: quantities, limits: quantities }).prefault({})
+const podSpec = z.object({ template: z.object({ spec: podResources }) })
 
-const podSpec = z.object({
-  template: z.object({ spec: z.object({ containers: z.array(z.object({ resources })) }) }),
-})
-
-/** @throws DeployError (1) naming the quota that has no room for the color */
+/**
+ * @returns what a person should know of quotas that could not be judged
+ * @throws DeployError (1) naming the quota that has no room for the color
+ */
 export async function checkQuota(
   kubectl: Kubectl,
   deployment: Manifest,
   replicas: number,
   idle: ColorState | undefined,
-): Promise<void> {
+): Promise<string[]> {
   const quotas = await kubectl.objects(get(['resourcequotas']), quota)
   const more = Math.max(0, replicas - (idle?.pods.length ?? 0))
-  const problems = quotas.flatMap(({ metadata, status }) =>
-    shortage(status, demand(deployment, more)).map((what) => `quota ${metadata.name}: ${what}`),
-  )
+  const wanted = demand(deployment, more)
+  const pod = podSpec.parse(deployment.spec).template.spec
+  const problems: string[] = []
+  const notes: string[] = []
+  for (const { metadata, spec, status } of quotas) {
+    const short = shortage(status, wanted)
+    const verdicts = scopesOf(spec).map((term) => inScope(pod, term))
+    if (short.length === 0 || verdicts.includes(false)) continue
+    if (!verdicts.includes(undefined))
+      problems.push(...short.map((what) => `quota ${metadata.name}: ${what}`))
+    else
+      notes.push(`quota ${metadata.name} (${short.join(', ')}) may refuse pods: its scope is not known here`)
+  }
   if (problems.length > 0)
     throw new DeployError(`There is no room for ${replicas} more pods: ${problems.join('; ')}`)
+  return notes
 }
+
+const scopesOf = ({ scopes, scopeSelector }: z.infer<typeof quota>['spec']) => [
+  ...scopes.map((scopeName) => scopeTerm.parse({ scopeName })),
+  ...scopeSelector.matchExpressions,
+]
 
 /** What so many pods of a Deployment ask of a quota. */
 export function demand({ spec }: Manifest, pods: number): Record<string, number> {
@@ -64,32 +85,4 @@ export function shortage(
         quantity(used[name] ?? '0') + (wanted[name] ?? 0) > quantity(limit) * (1 + ROUNDING),
     )
     .map(([name, limit]) => `${name} ${used[name] ?? 0} of ${limit} used`)
-}
-
-const suffixes: Record<string, number> = {
-  n: 1e-9,
-  u: 1e-6,
-  m: 1e-3,
-  '': 1,
-  k: 1e3,
-  M: 1e6,
-  G: 1e9,
-  T: 1e12,
-  P: 1e15,
-  E: 1e18,
-  Ki: 2 ** 10,
-  Mi: 2 ** 20,
-  Gi: 2 ** 30,
-  Ti: 2 ** 40,
-  Pi: 2 ** 50,
-  Ei: 2 ** 60,
-}
-
-/** A Kubernetes quantity, such as `250m` or `1.5Gi`. @throws DeployError when it is none */
-export function quantity(text: string): number {
-  const [, number, suffix = ''] = /^([+-]?\d*\.?\d+(?:[eE][+-]?\d+)?)([numkKMGTPE]?i?)$/.exec(text) ?? []
-  const factor = suffixes[suffix]
-  if (number === undefined || factor === undefined)
-    throw new DeployError(`"${text}" is not a Kubernetes quantity`)
-  return Number(number) * factor
 }

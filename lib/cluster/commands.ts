@@ -111,6 +111,9 @@ export const remove = (kind: string, names: readonly string[], ...flags: string[
   ...flags,
 ]
 
+/** By its path, with `DeleteOptions` as input: kubectl has no flag for preconditions. */
+export const removeRaw = (path: string): Command => ['kubectl', 'delete', `--raw=${path}`, '-f', '-']
+
 export const restart = (deployment: string): Command => [
   'kubectl',
   'rollout',

@@ -68,7 +68,16 @@ export const deployment = z.object({
     .prefault({}),
 })
 
-export const replicaSet = z.object({ kind: z.literal('ReplicaSet'), metadata })
+export const replicaSet = z.object({
+  kind: z.literal('ReplicaSet'),
+  metadata,
+  spec: z
+    .object({
+      template: z.object({ metadata: z.object({ annotations: strings }).prefault({}) }).prefault({}),
+    })
+    .prefault({}),
+  status: z.object({ conditions }).prefault({}),
+})
 
 const stopped = z.object({ exitCode: z.number().default(0), reason: z.string().default('') })
 
@@ -91,6 +100,7 @@ export type ContainerStatus = z.infer<typeof containerStatus>
 export const pod = z.object({
   kind: z.literal('Pod'),
   metadata,
+  spec: z.object({ nodeName: z.string().default('') }).prefault({}),
   status: z
     .object({
       phase: z.string().default(''),

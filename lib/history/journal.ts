@@ -2,11 +2,11 @@
  * A record while it is written. It is opened before anything is written, with all that will be changed for a
  * time, so that whoever comes after a kill -9 can put it back (S4).
  */
-import { gzipSync } from 'node:zlib'
 import { create } from '../cluster/commands.ts'
 import { configMap, type Manifest } from '../cluster/objects.ts'
 import type { World } from '../cluster/world.ts'
 import { sentence } from '../errors.ts'
+import { pack } from './pack.ts'
 import { endStep, type DeploymentRecord, type Outcome } from './record.ts'
 import { asWritten, configMapOf, store } from './store.ts'
 
@@ -29,10 +29,9 @@ export async function openRecord(
   manifests: readonly Manifest[],
 ): Promise<Journal> {
   const body = configMapOf(entry)
-  const packed = gzipSync(JSON.stringify(manifests)).toString('base64')
   const input = JSON.stringify({
     ...body,
-    ...(manifests.length > 0 && { binaryData: { manifests: packed } }),
+    ...(manifests.length > 0 && { binaryData: { manifests: pack(manifests) } }),
   })
   const landed = () => asWritten(world.kubectl, entry)
   await world.kubectl.insist(create(), configMap, { input, landed })

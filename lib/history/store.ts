@@ -2,16 +2,15 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { gunzipSync } from 'node:zlib'
-import { z } from 'zod'
 import { key } from '../app/color.ts'
 import { get, getNamed, patchFrom, pointer, type JsonPatch } from '../cluster/commands.ts'
 import type { Kubectl } from '../cluster/kubectl.ts'
-import { configMap, manifest, type ConfigMap, type Manifest } from '../cluster/objects.ts'
+import { configMap, type ConfigMap, type Manifest } from '../cluster/objects.ts'
 import { isMissing, KubectlError } from '../cluster/refusal.ts'
 import { DeployError, sentence } from '../errors.ts'
 import { parseJson } from '../json.ts'
 import type { Log } from '../log.ts'
+import { unpack } from './pack.ts'
 import { recordForm, recordName, type DeploymentRecord, type Outcome } from './record.ts'
 import { salvage } from './salvage.ts'
 
@@ -144,7 +143,7 @@ function manifestsOf({ log }: Source, { metadata, binaryData }: ConfigMap): Mani
   const packed = binaryData.manifests
   if (!packed) return []
   try {
-    return z.array(manifest).parse(JSON.parse(gunzipSync(Buffer.from(packed, 'base64')).toString()))
+    return unpack(packed)
   } catch {
     log.warn(`The manifests in the record ${metadata.name} cannot be read: it is as if it kept none`)
     return []

@@ -25,12 +25,19 @@ const witness = z.strictObject({
 export type WitnessSettings = z.infer<typeof witness>
 
 const timeouts = z.strictObject({
-  /** From applying the idle color until all of it is ready. */
-  rollout: duration.prefault('5m'),
+  /**
+   * From applying the idle color until all of it is ready; as long as Kubernetes' own progress deadline. What is broken
+   * ends it sooner, so it is only used up by what might still come.
+   */
+  rollout: duration.prefault('10m'),
   /** From a container's start until its pod is ready; then it is called broken, not slow. */
   ready: duration.prefault('1m'),
-  /** How long a pod may be unschedulable (a cluster autoscaler may be adding a node). */
-  schedule: duration.prefault('30s'),
+  /**
+   * How long a pod may find no node. A second color is what makes a cluster autoscaler add one, which takes it minutes;
+   * also where no node matches at all, as those of a pool may be at zero. Without an autoscaler `30s` is enough. Of a
+   * volume claim that is missing no node makes up: that is called broken after 30 s at the latest.
+   */
+  schedule: duration.prefault('5m'),
   /** From a switch until every EndpointSlice holds the new color's pods only. */
   endpoints: duration.prefault('30s'),
   /**
@@ -38,7 +45,8 @@ const timeouts = z.strictObject({
    * cluster take a second; a cloud's load balancer that follows endpoints (GCE NEG, ALB) takes 10 to 30 s.
    */
   reach: duration.prefault('60s'),
-  migration: duration.prefault('5m'),
+  /** For the migration of the last run to end, where it still runs; and again for this one, its wait for a node included. */
+  migration: duration.prefault('10m'),
 })
 
 function optional<T extends z.ZodType>(schema: T) {

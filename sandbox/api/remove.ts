@@ -169,11 +169,16 @@ function removeAfterDependents(
   return store.get(resource, namespace, name) && marked
 }
 
-/** Lets an owner go whose last dependent has gone. */
+/** Lets an owner go whose last dependent has gone, of those that hold it back: controllers' pods and sets do. */
 function finishForeground(store: Store, resource: string, namespace: string | undefined, name: string): void {
   const owner = store.get(resource, namespace, name)
   if (!owner?.metadata.finalizers?.includes(FOREGROUND)) return
-  if (dependents(store, owner.metadata.uid).length > 0) return
+  const { uid } = owner.metadata
+  const isBlocking = ({ object }: { object: KubeObject }) =>
+    object.metadata.ownerReferences?.some(
+      (reference) => reference.uid === uid && reference.blockOwnerDeletion,
+    )
+  if (dependents(store, uid).some(isBlocking)) return
   owner.metadata.finalizers = owner.metadata.finalizers.filter((finalizer) => finalizer !== FOREGROUND)
   store.update(resource, owner)
 }

@@ -7,24 +7,25 @@ const write = ['create', 'patch', 'update']
 /** Everything that the deployer may do: a new right has to be written here too. */
 const deployer = {
   configmaps: [...read, ...write, 'delete'],
+  'cronjobs.batch': [...read, ...write, 'delete'],
   'deployments.apps': [...read, ...write],
   'deployments/scale.apps': ['get', 'patch', 'update'],
   endpoints: read,
   'endpointslices.discovery.k8s.io': read,
   events: read,
-  'horizontalpodautoscalers.autoscaling': [...read, ...write],
-  'ingresses.networking.k8s.io': [...read, ...write],
+  'horizontalpodautoscalers.autoscaling': [...read, ...write, 'delete'],
+  'ingresses.networking.k8s.io': [...read, ...write, 'delete'],
   'jobs.batch': [...read, ...write, 'delete'],
   'leases.coordination.k8s.io': [...read, ...write],
-  'networkpolicies.networking.k8s.io': [...read, ...write],
-  'poddisruptionbudgets.policy': [...read, ...write],
+  'networkpolicies.networking.k8s.io': [...read, ...write, 'delete'],
+  'poddisruptionbudgets.policy': [...read, ...write, 'delete'],
   pods: read,
   'pods/log': ['get'],
   'pods/portforward': ['get', 'create'],
   'replicasets.apps': read,
   resourcequotas: read,
-  serviceaccounts: [...read, ...write],
-  services: [...read, ...write],
+  serviceaccounts: [...read, ...write, 'delete'],
+  services: [...read, ...write, 'delete'],
 }
 
 const viewer = {

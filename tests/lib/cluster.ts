@@ -21,6 +21,10 @@ const KINDS: Record<string, string> = {
   endpointslices: 'EndpointSlice',
   poddisruptionbudgets: 'PodDisruptionBudget',
   resourcequotas: 'ResourceQuota',
+  cronjobs: 'CronJob',
+  ingresses: 'Ingress',
+  networkpolicies: 'NetworkPolicy',
+  serviceaccounts: 'ServiceAccount',
 }
 
 const said = (stdout: string): Output => ({ stdout, stderr: '', exitCode: 0 })
@@ -145,11 +149,12 @@ export class Cluster implements Shell {
       apiVersion: 'apps/v1',
       kind: 'ReplicaSet',
       metadata: { name: `${name}-${generation}`, labels, ownerReferences: [owner] },
+      spec: { template: spec?.template },
     })
     const by = { kind: 'ReplicaSet', name: set.metadata.name, uid: set.metadata.uid ?? '', controller: true }
     for (let i = 0; i < replicas; i++) {
       const pod = `${name}.${generation}.${i}`
-      const about = { name: pod, labels, ownerReferences: [by] }
+      const about = { name: pod, labels, annotations: annotationsOf(spec), ownerReferences: [by] }
       this.put({ apiVersion: 'v1', kind: 'Pod', metadata: about, status: this.podStatus(pod) })
     }
     const status = { observedGeneration: generation, replicas, updatedReplicas: replicas }
@@ -170,6 +175,7 @@ export class Cluster implements Shell {
       case 'annotate':
         return this.#annotate(args)
       case 'delete':
+        if (args[0]?.startsWith('--raw=')) return this.#deleteRaw(args[0], JSON.parse(input))
         for (const name of args.slice(1)) this.objects.delete(`${kindOf(args[0])}/${name}`)
         return said('')
       case 'config':
@@ -275,6 +281,23 @@ export class Cluster implements Shell {
     }
     return said('')
   }
+
+  #deleteRaw(raw: string, { preconditions }: { preconditions: object }): Output {
+    const [kind = '', name = ''] = raw.split('/').slice(-2)
+    const id = `${KINDS[kind]}/${name}`
+    const { uid, resourceVersion } = this.objects.get(id)?.metadata ?? {}
+    if (!uid) return refused(`Error from server (NotFound): ${kind} "${name}" not found`)
+    if (!Bun.deepEquals(preconditions, { uid, resourceVersion }))
+      return refused(`Error from server (Conflict): Operation cannot be fulfilled on ${kind} "${name}"`)
+    this.objects.delete(id)
+    return said('')
+  }
+}
+
+/** A pod's annotations are those of its template. */
+function annotationsOf(spec: Stored['spec']): Record<string, string> {
+  const { template } = (spec ?? {}) as { template?: { metadata?: Stored['metadata'] } }
+  return { ...template?.metadata?.annotations }
 }
 
 const listOf = (items: readonly object[]): string => JSON.stringify({ kind: 'List', items })
@@ -286,6 +309,7 @@ function matches({ metadata: { labels = {} } }: Stored, selector = ''): boolean 
   return terms.every((term) => {
     const among = /^(\S+) in \((.*)\)$/.exec(term)
     if (among) return among[2]?.split(',').includes(labels[among[1] ?? ''] ?? '')
+    if (term.startsWith('!')) return labels[term.slice(1)] === undefined
     const [label = '', value] = term.split('=')
     return labels[label] === value
   })
@@ -295,6 +319,8 @@ function matches({ metadata: { labels = {} } }: Stored, selector = ''): boolean 
 function nameOfWrite(args: readonly string[], input = ''): string | undefined {
   const [verb = ''] = args
   if (args.includes('--dry-run=server')) return undefined
+  const raw = args.find((arg) => arg.startsWith('--raw='))?.split('/')
+  if (raw) return `delete ${raw.slice(-2).join(' ')}`
   const words = args.filter((arg) => !arg.startsWith('-'))
   if (verb === 'patch' || verb === 'delete' || verb === 'rollout') return words.slice(0, 3).join(' ')
   if (verb === 'annotate')

@@ -57,7 +57,7 @@ export function deployment(place: Place, { release, version, image }: Made, repl
     spec: {
       replicas,
       selector: { matchLabels: labels },
-      template: { metadata: { labels }, spec: { containers: [{ name: 'app', image }] } },
+      template: { metadata: { labels, annotations }, spec: { containers: [{ name: 'app', image }] } },
     },
   }
 }

@@ -92,3 +92,26 @@ test.concurrent('ttlSecondsAfterFinished removes the Job and its pods', async ()
   await cluster.untilGone('jobs', 'brief')
   await cluster.untilAll('pods', () => podsOf('brief').length === 0)
 })
+
+test.concurrent('deleted in the foreground it stays until its pod has ended, and starts no other', async () => {
+  const script = 'trap "sleep 1; exit 0" TERM; echo begun; while :; do sleep 0.1; done'
+  const wanted = job('lasting', script)
+  wanted.spec.template.spec.terminationGracePeriodSeconds = 30
+  await cluster.apply(wanted)
+  await cluster.untilAll('pods', () => podsOf('lasting').some(({ status }) => status?.phase === 'Running'))
+  const pods = new Set<string>()
+  const unsubscribe = cluster.store.subscribe(({ resource, object: { metadata } }) => {
+    if (resource === 'pods' && metadata.labels?.['job-name'] === 'lasting') pods.add(metadata.name)
+  })
+  await cluster.kubectl('delete', 'job', 'lasting', '--cascade=foreground', '--wait=false')
+  const ending = cluster.store.get<Job>('jobs', 'default', 'lasting')
+  expect(ending?.metadata).toMatchObject({
+    deletionTimestamp: expect.any(String),
+    finalizers: ['foregroundDeletion'],
+  })
+  expect(podsOf('lasting').map(({ metadata }) => metadata.deletionTimestamp)).toEqual([expect.any(String)])
+  await cluster.untilGone('jobs', 'lasting')
+  unsubscribe()
+  expect(podsOf('lasting')).toEqual([])
+  expect(pods.size).toBe(1)
+})

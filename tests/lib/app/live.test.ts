@@ -1,7 +1,176 @@
 import { describe, expect, test } from 'bun:test'
-import { strangers } from '../../../lib/app/live.ts'
-import { APP, deployment, live, made, ready } from '../objects.ts'
+import { key } from '../../../lib/app/color.ts'
+import {
+  capacity,
+  drift,
+  isOverlap,
+  isUnused,
+  liveColor,
+  obstacles,
+  strangers,
+} from '../../../lib/app/live.ts'
+import { arrange, type Observed } from '../../../lib/app/observe.ts'
+import { watched } from '../../../lib/cluster/objects.ts'
+import { Cluster } from '../cluster.ts'
+import { APP, SITE, deployment, live, made, ready, service, waiting } from '../objects.ts'
 import { rehearse, running } from '../world.ts'
+
+const seen = (cluster: Cluster): Observed =>
+  arrange(
+    APP,
+    [...cluster.objects.values()].map((object) => watched.parse(object)),
+  )
+
+function blueAndGreen(): Cluster {
+  const cluster = new Cluster()
+  running(cluster, { blue: '1.0.0', green: '1.1.0' }, 'blue')
+  return cluster
+}
+
+const byHand = { id: '01', kind: 'deploy', from: undefined, by: 'bob', at: '2026-11-23T07:00:00Z' }
+const annotated = (change: unknown) => ({
+  ...service(APP),
+  metadata: {
+    ...service(APP).metadata,
+    annotations: { [key.switch]: JSON.stringify(change) },
+  },
+})
+const to = (color: string) => ({ color, ...made('1.0.0') })
+
+describe('liveColor', () => {
+  const half = { ...byHand, from: to('blue'), to: to('green'), overlap: true }
+  test.each<[string, Record<string, string>, object | undefined, string | RegExp]>([
+    ['blue', live('blue'), undefined, 'blue'],
+    ['green', live('green'), undefined, 'green'],
+    ['both, in an overlap switch', { app: APP }, half, 'blue'],
+    ['both, and nobody said so', { app: APP }, undefined, /selects \{"app":"chat"\}, not/],
+    ['both, after a switch that was none', { app: APP }, { ...half, overlap: undefined }, /selects/],
+    ['a third color', { app: APP, color: 'red' }, undefined, /selects \{"app":"chat","color":"red"\}/],
+    ['an empty color', { app: APP, color: '' }, undefined, /selects/],
+    ['another app', { app: 'other', color: 'blue' }, undefined, /selects/],
+    ['no app', { color: 'blue' }, undefined, /selects/],
+    [
+      'one label more',
+      { ...live('blue'), tier: 'web' },
+      undefined,
+      /selects [^]*kubectl --context=test --namespace=chat-test patch service chat --type=json/,
+    ],
+    ['nothing yet', {}, undefined, /No release of chat has been opened to users here yet/],
+    ['nothing any more', {}, { ...half, overlap: undefined }, /selects \{\}/],
+  ])('%s', (_, selector, change, expected) => {
+    const cluster = blueAndGreen()
+    cluster.objects.delete(`Service/${APP}`)
+    cluster.put({ ...(change ? annotated(change) : service(APP)), spec: { selector } })
+    const read = () => liveColor(SITE, seen(cluster))
+    if (expected instanceof RegExp) expect(read).toThrow(expected)
+    else expect(read()).toBe(expected as 'blue')
+  })
+
+  test('no Service', () => expect(() => liveColor(SITE, seen(new Cluster()))).toThrow(/deploy a first one$/))
+})
+
+describe('drift', () => {
+  test.each<[string, Record<string, string>, object | undefined, RegExp | undefined]>([
+    ['the scripts were never here', live('blue'), undefined, undefined],
+    ['as they left it', live('green'), { ...byHand, to: to('green') }, undefined],
+    ['an overlap under way', { app: APP }, { ...byHand, to: to('green') }, undefined],
+    [
+      'moved by hand',
+      live('blue'),
+      { ...byHand, to: to('green') },
+      /^traffic is on blue, but .* went to green \(01, bob, 2026/,
+    ],
+    ['emptied by hand', {}, { ...byHand, to: to('green') }, /^traffic is on no color/],
+  ])('%s', (_, selector, change, expected) => {
+    const cluster = new Cluster()
+    cluster.put({ ...(change ? annotated(change) : service(APP)), spec: { selector } })
+    const found = drift(APP, seen(cluster))
+    if (expected) expect(found).toMatch(expected)
+    else expect(found).toBeUndefined()
+  })
+})
+
+type Spoil = (cluster: Cluster) => void
+
+const status =
+  (change: object): Spoil =>
+  (cluster) => {
+    const found = cluster.object('Deployment', 'chat-blue')
+    found.status = { ...found.status, ...change }
+  }
+
+describe('obstacles (S1)', () => {
+  test.each<[string, Spoil, number, string[]]>([
+    ['all is well', () => {}, 2, []],
+    ['fewer than wanted', () => {}, 3, ['2 of 3 pods ready']],
+    [
+      'no Deployment',
+      (cluster) => cluster.objects.delete('Deployment/chat-blue'),
+      2,
+      ['blue has no Deployment'],
+    ],
+    [
+      'as many as wanted, but not all',
+      (cluster) => (cluster.object('Pod', 'chat-blue.1.0').status = waiting('ContainerCreating')),
+      1,
+      ['1 of 2 pods ready'],
+    ],
+    [
+      'a stray',
+      (cluster) => delete cluster.object('Pod', 'chat-blue.1.0').metadata.ownerReferences,
+      1,
+      ["chat-blue.1.0 carry blue's labels but do not belong to Deployment chat-blue"],
+    ],
+    [
+      'a controller that has not looked yet',
+      status({ observedGeneration: 0 }),
+      2,
+      ['its rollout has not begun'],
+    ],
+    [
+      'an empty status',
+      (cluster) => (cluster.object('Deployment', 'chat-blue').status = {}),
+      2,
+      ['its rollout has not begun'],
+    ],
+    [
+      'old pods that are still to be replaced',
+      status({ updatedReplicas: 1 }),
+      2,
+      ['its rollout is under way (1 of 2 pods updated)'],
+    ],
+    [
+      'old pods that are still there',
+      status({ replicas: 3 }),
+      2,
+      ['its rollout is under way (2 of 2 pods updated)'],
+    ],
+  ])('%s', (_, spoil, atLeast, expected) => {
+    const cluster = blueAndGreen()
+    spoil(cluster)
+    expect(obstacles(seen(cluster).colors.blue, atLeast)).toEqual(expected)
+  })
+
+  test('a color of no pods is never enough', () => {
+    const cluster = blueAndGreen()
+    cluster.put(deployment('blue', made('1.0.0'), 0))
+    const { blue } = seen(cluster).colors
+    expect(capacity(blue)).toBe(1)
+    expect(obstacles(blue, capacity(blue))).toEqual(['0 of 1 pods ready'])
+  })
+})
+
+test('capacity is what is ready, not what is declared', () => {
+  const cluster = blueAndGreen()
+  cluster.object('Pod', 'chat-blue.1.0').status = waiting('ContainerCreating')
+  expect(capacity(seen(cluster).colors.blue)).toBe(1)
+})
+
+test('small words', () => {
+  expect(isOverlap(APP, { app: APP })).toBe(true)
+  expect(isOverlap(APP, live('blue'))).toBe(false)
+  expect(isUnused(seen(new Cluster()))).toBe(true)
+})
 
 const pod = (labels: Record<string, string>, more: object = {}, status: object = ready()) => ({
   apiVersion: 'v1',

@@ -208,7 +208,7 @@ const cases: Case[] = [
     name: 'pods are never ready',
     spoil: ({ cluster }) => (cluster.podStatus = () => waiting('ContainerCreating')),
     code: 70,
-    message: /^green was not ready within 5 m 0 s: 0 of 2 pods ready$/,
+    message: /^green was not ready within 10 m 0 s: 0 of 2 pods ready$/,
     users: 'blue',
     outcome: 'failed',
   },

@@ -298,7 +298,7 @@ describe('rollBack', () => {
         cluster.put(deployment('blue', made('1.0.0'), 0))
       },
       code: 70,
-      message: /^blue cannot serve within 5 m 0 s: no pod of blue is ready/,
+      message: /^blue cannot serve within 10 m 0 s: no pod of blue is ready/,
       users: 'green',
     },
   ]

@@ -41,8 +41,10 @@ function pod(
   )
 }
 
-function ownedBy({ kind, metadata: { name, uid } }: KubeObject) {
-  return { ownerReferences: [{ apiVersion: 'apps/v1', kind, name, uid: uid ?? '', controller: true }] }
+/** As a controller does it; others may leave out that they hold their owner back. */
+function ownedBy({ kind, metadata: { name, uid } }: KubeObject, blockOwnerDeletion = true) {
+  const reference = { apiVersion: 'apps/v1', kind, name, uid: uid ?? '', controller: true }
+  return { ownerReferences: [{ ...reference, ...(blockOwnerDeletion && { blockOwnerDeletion }) }] }
 }
 
 const POD = `${NAMESPACED}/pods`
@@ -135,6 +137,14 @@ describe('what an object owns', () => {
     store.remove('pods', 'test', 'waiting-1-a')
     expect(store.get('replicasets', 'test', 'waiting-1')).toBeUndefined()
     expect(store.get('deployments', 'test', 'waiting')).toBeUndefined()
+  })
+
+  test('goes too, but holds its owner back only where it says so', async () => {
+    const owner = make('Deployment', 'deployments', 'unhindered')
+    pod('slow', { nodeName: 'sandbox' }, 'Running', ownedBy(owner, false))
+    await kubectl(['delete', 'deployment', 'unhindered', '--cascade=foreground', '--wait=false'])
+    expect(store.get('deployments', 'test', 'unhindered')).toBeUndefined()
+    expect(store.get('pods', 'test', 'slow')?.metadata.deletionTimestamp).toBeString()
   })
 })
 

@@ -76,6 +76,28 @@ describe('how the old sets shrink', () => {
       [set('a', 2, 2), set('b', 2, 1)],
       { b: 1 },
     ],
+    // cleanupUnhealthyReplicas may take no more than what all pods are above those that must be available.
+    [
+      'crashing pods stay until new ones are available',
+      deployment(2, 1, 0),
+      set('new', 1, 0),
+      [set('old', 2, 0)],
+      {},
+    ],
+    [
+      'crashing pods go for each new one that is available',
+      deployment(2, 1, 0),
+      set('new', 1, 1),
+      [set('old', 2, 0)],
+      { old: 1 },
+    ],
+    [
+      'crashing pods go at once where that many may be unavailable',
+      deployment(2, 1, 1),
+      set('new', 1, 0),
+      [set('old', 2, 0)],
+      { old: 1 },
+    ],
     [
       'an unhealthy pod does not pay for a healthy one',
       deployment(3, 1, 0),
