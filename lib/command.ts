@@ -53,7 +53,7 @@ export interface Shell {
   /** Prints a command that changes something, then runs it. */
   write(command: Command, options?: RunOptions): Promise<Output>
   /** Starts a command that serves until it is stopped, or this process ends, however it does. */
-  start(command: Command): Running
+  start(command: Command, options?: Pick<RunOptions, 'env'>): Running
 }
 
 export interface Running {
@@ -181,8 +181,11 @@ function eachLine(stream: Readable, take: (line: string) => void): () => void {
 /** Ends a program when its standard input ends, which is when who started it does, be it by kill -9. */
 const TETHER = 'exec 3<&0; { read -r _ <&3; kill 0; } >/dev/null 2>&1 & exec "$@" </dev/null 3<&-'
 
-function start(command: Command): Running {
-  const child = launch(['sh', '-c', TETHER, 'sh', ...command], { stdio: ['pipe', 'pipe', 'pipe'] })
+function start(command: Command, { env }: Pick<RunOptions, 'env'> = {}): Running {
+  const child = launch(['sh', '-c', TETHER, 'sh', ...command], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    ...(env && { env: { ...process.env, ...env } }),
+  })
   sweep(child)
   // Heard to its end: a program whose output nobody reads any more ends with the next line that it says.
   let heard = ''
