@@ -7,6 +7,9 @@ export interface Pty {
   until(text: string): Promise<void>
   /** What a person types; `CTRL_C` is a signal to everything in the foreground. */
   type(text: string): void
+  signal(name: NodeJS.Signals): void
+  /** The window is closed. */
+  hangUp(): void
   exited: Promise<number>
 }
 
@@ -36,6 +39,8 @@ export function onTerminal(command: string[], env: Record<string, string> = {}, 
       }
     },
     type: (text) => void child.terminal?.write(text),
+    signal: (name) => child.kill(name),
+    hangUp: () => child.terminal?.close(),
     exited: child.exited.finally(() => child.terminal?.close()),
   }
 }
