@@ -3,7 +3,7 @@
  * is run are made from the same array.
  */
 import type { Readable } from 'node:stream'
-import { $, quote, type ProcessOutput, type ProcessPromise } from 'zx/core'
+import { $, quote, type Options as ZxOptions, type ProcessOutput, type ProcessPromise } from 'zx/core'
 import { DeployError } from './errors.ts'
 
 export function missingProgram(program: string): string {
@@ -36,10 +36,10 @@ export interface RunOptions {
   /** What it says goes to standard error as it says it, and is not kept. */
   live?: boolean
   /**
-   * `SIGKILL`: when its time is over, or the signal aborts, its whole tree is ended at once. For a program whose
-   * children would outlive one that is told to end (a browser).
+   * Nothing of it outlives it: its whole process group is killed when its time is over, when the signal aborts, and
+   * when it has ended by itself. For a program whose children may be busy or deaf (a browser, a worker of tests).
    */
-  killSignal?: 'SIGKILL'
+  leavesNothing?: boolean
   /** Told each line as it comes, and all of it is kept. */
   onLine?: (line: string, stream: 'stdout' | 'stderr') => void
 }
@@ -53,7 +53,7 @@ export interface Shell {
   /** Prints a command that changes something, then runs it. */
   write(command: Command, options?: RunOptions): Promise<Output>
   /** Starts a command that serves until it is stopped, or this process ends, however it does. */
-  start(command: Command): Running
+  start(command: Command, options?: Pick<RunOptions, 'env'>): Running
 }
 
 export interface Running {
@@ -84,21 +84,19 @@ function quotePosix(word: string): string {
 }
 
 async function run(command: Command, options: RunOptions = {}): Promise<Output> {
-  const { input, signal, timeout, folder, env, live, killSignal, onLine } = options
+  const { input, signal, timeout, folder, env, live, leavesNothing, onLine } = options
   const started = performance.now()
-  const child = $({
-    nothrow: true,
-    quiet: true,
-    quote,
+  const child = launch(command, {
     // zx never closes a pipe into which it writes nothing.
     stdio: [input ? 'pipe' : 'ignore', live ? 2 : 'pipe', live ? 2 : 'pipe'],
     ...(input && { input }),
-    ...(signal && !killSignal && { signal }),
+    ...(signal && !leavesNothing && { signal }),
     ...(timeout !== undefined && { timeout }),
-    ...(killSignal && { timeoutSignal: killSignal }),
+    ...(leavesNothing && { timeoutSignal: 'SIGKILL' }),
     ...(folder !== undefined && { cwd: folder }),
     ...(env && { env: { ...process.env, ...env } }),
-  })`${command}`
+  })
+  if (leavesNothing) sweep(child)
   const rests = onLine
     ? (['stdout', 'stderr'] as const).map((name) => eachLine(child[name], (line) => onLine(line, name)))
     : []
@@ -109,17 +107,50 @@ async function run(command: Command, options: RunOptions = {}): Promise<Output> 
   return { stdout, stderr, exitCode: late ? 124 : (exitCode ?? 124) }
 }
 
+/** Process groups of the programs that run. */
+const groups = new Set<number>()
+
+// Nothing outlives this process, if it can help it.
+process.on('exit', () => groups.forEach(killGroup))
+
+/**
+ * Each program has a process group of its own: a Ctrl-C in a terminal reaches this process alone, which decides
+ * what is told to end and what may finish.
+ */
+function launch(command: Command, options: Partial<ZxOptions>): ProcessPromise {
+  const child = $({ nothrow: true, quiet: true, quote, detached: true, ...options })`${command}`
+  const { pid: group } = child
+  if (group !== undefined) {
+    groups.add(group)
+    void child.finally(() => groups.delete(group))
+  }
+  return child
+}
+
+/** What is left of a program's group when it has ended goes with it; it may hold the program's output open, too. */
+function sweep({ child, pid }: ProcessPromise): void {
+  if (pid !== undefined) child?.once('exit', () => killGroup(pid))
+}
+
+function killGroup(group: number): void {
+  try {
+    process.kill(-group, 'SIGKILL')
+  } catch {
+    // nobody is left in it
+  }
+}
+
 /** A program that ignores being told to end is ended all the same. */
 async function insisting(
   child: ProcessPromise,
-  { signal, timeout, killSignal }: RunOptions,
+  { signal, timeout, leavesNothing }: RunOptions,
 ): Promise<ProcessOutput> {
   const end = (): void => {
     if (child.stage === 'running') void child.kill('SIGKILL')
   }
   let afterAbort: ReturnType<typeof setTimeout> | undefined
   const told = (): void => {
-    afterAbort = setTimeout(end, killSignal ? 0 : PATIENCE)
+    afterAbort = setTimeout(end, leavesNothing ? 0 : PATIENCE)
   }
   const afterTimeout = timeout === undefined ? undefined : setTimeout(end, timeout + PATIENCE)
   signal?.addEventListener('abort', told, { once: true })
@@ -147,15 +178,15 @@ function eachLine(stream: Readable, take: (line: string) => void): () => void {
   }
 }
 
-/** Ends a group of processes, here the one in $1, when nobody holds the other end of its input any more. */
-const WATCHER = 'cat; kill -- "-$1"'
+/** Ends a program when its standard input ends, which is when who started it does, be it by kill -9. */
+const TETHER = 'exec 3<&0; { read -r _ <&3; kill 0; } >/dev/null 2>&1 & exec "$@" </dev/null 3<&-'
 
-function start(command: Command): Running {
-  const quietly = { nothrow: true, quiet: true, quote, detached: true } as const
-  const child = $({ ...quietly, stdio: ['ignore', 'pipe', 'pipe'] })`${command}`
-  // What serves us would outlive a kill -9 of us. Each is a group of its own, which no Ctrl-C reaches.
-  const watcher = $({ ...quietly, stdio: ['pipe', 'ignore', 'ignore'] })`sh -c ${WATCHER} sh ${child.pid}`
-  void child.then(() => (watcher.stage === 'running' ? watcher.kill('SIGKILL') : Promise.resolve()))
+function start(command: Command, { env }: Pick<RunOptions, 'env'> = {}): Running {
+  const child = launch(['sh', '-c', TETHER, 'sh', ...command], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    ...(env && { env: { ...process.env, ...env } }),
+  })
+  sweep(child)
   // Heard to its end: a program whose output nobody reads any more ends with the next line that it says.
   let heard = ''
   const listeners = new Set<() => void>()

@@ -1,5 +1,3 @@
-/** People's output, as procedures see it. */
-
 /** People's output. A step lasts until the next one begins; its end says how long it took. */
 export interface Log {
   step(name: string): void
@@ -7,7 +5,7 @@ export interface Log {
   progress(state: string): void
   info(line: string): void
   warn(line: string): void
-  /** The text of logs, diffs and events: as it is. */
+  /** The text of logs, diffs and events: line by line. */
   block(title: string, text: string): void
   /** Ends the last step. */
   done(): void

@@ -1,17 +1,19 @@
 /**
- * Advisories, package names and tools' output are written by strangers. `plain` is applied where they come in,
- * and each medium's own escape where they go out.
+ * Advisories, package names, settings and tools' output are written by strangers. `plain` is applied where they
+ * come in, and each medium's own escape where they go out: `harmless` is the terminal's.
  */
 
 /**
- * One line without escape sequences, control characters, invisible and direction-changing ones. `##[`, which
- * GitHub's runner takes for a command wherever it stands in a line, is broken up.
+ * Text that a terminal, and GitHub's runner, only show: without escape sequences, control characters, invisible and
+ * direction-changing ones, and with what the runner takes for a command broken up. Lines and spaces stay.
  */
-
-/**
- * Advisories, package names and tools' output are written by strangers. `plain` is applied where they come in,
- * and each medium's own escape where they go out.
- */
+export function harmless(text: string): string {
+  return Bun.stripANSI(text)
+    .replace(/\r\n?|[\p{Zl}\p{Zp}]/gu, '\n')
+    .replace(/(?![\n\t])[\p{Cc}\p{Cf}\p{Cs}]/gu, '')
+    .replaceAll('##[', '## [')
+    .replace(/^(\s*)::/gm, '$1: :')
+}
 
 /**
  * One line without escape sequences, control characters, invisible and direction-changing ones. `##[`, which

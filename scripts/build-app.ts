@@ -12,6 +12,7 @@ const usage = `Usage: bun scripts/build-app.ts [--config FILE] [--json]
 
   --config FILE    default deploy.yaml
   --json           the result on standard output
+  --verbose        its command as a whole
 
 Leaves reports/build/result.json, and SHA256SUMS beside it, which
 sha256sum --check reads in the application's folder.

@@ -34,7 +34,7 @@ const usage = `Usage: bun scripts/deploy.ts --env NAME (--version|--image|--rele
   --config FILE    default deploy.yaml
   --out DIR        evidence goes to DIR/ID; default reports
   --json           the record on standard output, also of a run that failed
-  --verbose        the whole difference, not only the lines that change
+  --verbose        the whole difference, and commands as a whole
 
 Exit: 0 done, 1 failed (traffic did not move), 2 usage or configuration,
 3 rolled back, 4 needs a person, 5 locked or held, 6 refused, 70 timed out,

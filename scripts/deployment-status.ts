@@ -17,13 +17,14 @@ const usage = `Usage: bun scripts/deployment-status.ts --env NAME [--repair] [fl
 
   --env NAME       environment in deploy.yaml
   --repair         finish or undo what an interrupted run left behind
-  --context NAME   the kube context; with --repair it must be the environment's
+  --context NAME   the kube context; it must be the environment's
   --config FILE    default deploy.yaml
   --out DIR        evidence goes to DIR/ID; default reports
   --json           the status on standard output
+  --verbose        commands as a whole
 
 Exit: 0 the status is known, 1 it is not, 2 usage or configuration,
-4 needs a person, 5 locked (--repair)
+4 needs a person, 5 locked (--repair), 130 interrupted
 `
 
 const options = { ...common, out: { type: 'string' }, repair: { type: 'boolean' } } as const
@@ -33,8 +34,9 @@ if (import.meta.main) {
     const { flags, log } = script
     const world = realWorld(script)
     const { environment, kubectl } = world
+    const context = text(flags, 'context')
+    if (flags.repair || context) await checkContext(environment, context, kubectl)
     if (flags.repair) {
-      await checkContext(environment, text(flags, 'context'), kubectl)
       await repairAlone(world, newId(Date.now()), gatesOf(environment))
     }
     const [observed, past] = await Promise.all([observe(environment.app, kubectl), unfinished(world)])

@@ -18,6 +18,7 @@ const usage = `Usage: bun scripts/docker-build.ts [--image NAME] [--no-push] [--
   --no-push        build only: for pull requests, which have no login
   --config FILE    default deploy.yaml
   --json           the release on standard output
+  --verbose        commands as a whole
 
 Tags by the names of the commit, as docker/metadata-action does. Logs in
 with REGISTRY_USERNAME and REGISTRY_PASSWORD, or as docker is logged in.

@@ -13,6 +13,7 @@ const usage = `Usage: bun scripts/lint-app.ts [--config FILE] [--json]
 
   --config FILE    default deploy.yaml
   --json           the result on standard output
+  --verbose        its command as a whole
 
 Leaves reports/lint/result.json.
 Exit: 0 no errors, 1 errors or no report, 2 usage or configuration,

@@ -32,7 +32,7 @@ const usage = `Usage: bun scripts/rollback-deployment.ts --env NAME [flags]
   --config FILE       default deploy.yaml
   --out DIR           evidence goes to DIR/ID; default reports
   --json              the record on standard output
-  --verbose           the whole difference, where the release must be started
+  --verbose           the whole difference, and commands as a whole
 
 Exit: 0 done, 1 failed (traffic did not move), 2 usage or configuration,
 4 traffic moved but is not proven, or needs a person, 5 somebody else took

@@ -14,7 +14,6 @@ import { readSource, revision } from '../lib/stages/git.ts'
 import { scanMarkdown } from '../lib/scan/markdown.ts'
 import { countsLine, findingLine, objections } from '../lib/scan/result.ts'
 import { securityScan } from '../lib/scan/scan.ts'
-import { plain } from '../lib/text.ts'
 import { readWaivers } from '../lib/scan/waivers.ts'
 import { writeScan } from '../lib/scan/write.ts'
 import { scan, skips, type ScanSettings } from '../lib/settings/scan.ts'
@@ -33,9 +32,10 @@ const usage = `Usage: bun scripts/security-scan.ts [--config FILE] [--fail-on SE
   --image IMAGE       of Dependency-Check, where it is not on PATH
   --out DIR           reports go to DIR/security-scan; default reports
   --json              the result on standard output
+  --verbose           commands as a whole
 
 From the environment: NVD_API_KEY, DEPENDENCY_CHECK_DATA (its data's folder)
-Exit: 0 passed, 1 findings or a scanner that failed, 2 usage
+Exit: 0 passed, 1 findings or a scanner that failed, 2 usage, 130 interrupted
 `
 
 const { config, json, help } = common
@@ -48,7 +48,7 @@ if (import.meta.main) {
     const settings = settingsOf(flags)
     const skip = skips(text(flags, 'skip'), text(flags, 'reason'))
     const waivers = readWaivers(relative('', settings.waivers), text(flags, 'waivers') !== undefined)
-    const sh = shell((line) => log.command(plain(line, 2000)))
+    const sh = shell((line) => log.command(line))
     const commit = revision(await readSource(settings.folder, sh, process.env))
     const out = join(text(flags, 'out') ?? 'reports', 'security-scan')
     const world = { shell: sh, log, signal, variables: process.env, now: Date.now, out, commit }

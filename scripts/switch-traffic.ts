@@ -24,6 +24,7 @@ const usage = `Usage: bun scripts/switch-traffic.ts --env NAME --to blue|green [
   --config FILE    default deploy.yaml
   --out DIR        evidence goes to DIR/ID; default reports
   --json           the record on standard output
+  --verbose        commands as a whole
 
 Exit: 0 done, 1 failed (traffic did not move), 2 usage or configuration,
 3 switched back, 4 needs a person, 5 locked or held, 6 refused

@@ -16,6 +16,7 @@ const usage = `Usage: bun scripts/test-app.ts [--config FILE] [--json]
 
   --config FILE    default deploy.yaml
   --json           the result on standard output
+  --verbose        its command as a whole
 
 Leaves reports/test/result.json, and coverage.json beside it.
 Exit: 0 all passed, 1 a test failed, none ran, a report is missing or the

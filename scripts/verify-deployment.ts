@@ -7,6 +7,7 @@ import { copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { checkLines, counted, objections, type Target } from '../lib/check.ts'
 import { common, data, environmentOf, main, realWorld, reports, text } from '../lib/cli/cli.ts'
+import { checkContext } from '../lib/cluster/access.ts'
 import { colors, other } from '../lib/app/color.ts'
 import { liveColor } from '../lib/app/live.ts'
 import { observe } from '../lib/app/observe.ts'
@@ -24,7 +25,7 @@ const usage = `Usage: bun scripts/verify-deployment.ts --env NAME [--color WHICH
                    that deploy.yaml declares
   --skip KINDS     leave these out; needs --reason, and is in the results
   --reason TEXT    why
-  --context NAME   the kube context, for --color
+  --context NAME   the kube context; it must be the environment's
   --config FILE    default deploy.yaml
   --out DIR        evidence goes to DIR/ID; default reports
   --junit FILE     the results as JUnit XML, too
@@ -32,7 +33,7 @@ const usage = `Usage: bun scripts/verify-deployment.ts --env NAME [--color WHICH
   --verbose        every check, not only those that did not pass
 
 Exit: 0 all passed, 1 a check failed or could not be made,
-2 usage or configuration
+2 usage or configuration, 130 interrupted
 `
 
 const options = {
@@ -78,6 +79,8 @@ if (import.meta.main) {
       const world = realWorld(script)
       const { environment, kubectl } = world
       const which = text(flags, 'color') ?? 'live'
+      const context = text(flags, 'context')
+      if (context) await checkContext(environment, context, kubectl)
       if (environment.strategy === 'rolling') return await check({ url: environment.url })
       const observed = await observe(environment.app, kubectl)
       const live = liveColor(environment, observed)

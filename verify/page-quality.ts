@@ -67,7 +67,7 @@ async function measure(
     env: { TMPDIR: work },
     signal,
     timeout,
-    killSignal: 'SIGKILL',
+    leavesNothing: true,
     onLine: (line) => progress?.(`${FOLDER}: ${line}`),
   })
   signal.throwIfAborted()

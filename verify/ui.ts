@@ -91,7 +91,7 @@ async function run(
   }
   const command = await playwright(settings, join(work, 'ui/results'))
   const started = performance.now()
-  const ended = await sh.read(command, { env, signal, timeout, killSignal: 'SIGKILL', onLine })
+  const ended = await sh.read(command, { env, signal, timeout, leavesNothing: true, onLine })
   signal.throwIfAborted()
   const output = ended.stdout + ended.stderr
   await mkdir(join(work, 'ui'), { recursive: true })

@@ -2,7 +2,7 @@
  * What every script shares: flags, help, the world they run in, signals, and the one place that prints an
  * error and sets the exit code.
  */
-import { hostname, userInfo } from 'node:os'
+import { constants, hostname, userInfo } from 'node:os'
 import { createInterface } from 'node:readline/promises'
 import { parseArgs, type ParseArgsConfig } from 'node:util'
 import { systemClock } from '../clock.ts'
@@ -13,6 +13,7 @@ import { DeployError, Exit, sentence } from '../errors.ts'
 import type { Environment } from '../settings/file.ts'
 import { duration } from '../settings/scalars.ts'
 import { loadEnvironment } from '../settings/load.ts'
+import { harmless } from '../text.ts'
 import { annotate } from './github.ts'
 import { terminal, type TerminalLog } from './terminal.ts'
 
@@ -42,25 +43,39 @@ export async function main(
   options: Options,
   body: (run: Run) => Promise<void>,
 ): Promise<void> {
-  const log = terminal(
-    {
-      write: (text) => process.stderr.write(text),
-      isTTY: process.stderr.isTTY,
-      columns: process.stderr.columns ?? 80,
+  const output = {
+    write: (text: string) => process.stderr.write(text),
+    isTTY: process.stderr.isTTY,
+    get columns() {
+      return process.stderr.columns ?? 80
     },
-    wantsColor(),
-  )
-  const stop = new AbortController()
-  for (const name of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(name, () => stop.abort(new DeployError(`Interrupted (${name})`, Exit.interrupted)))
+    verbose: false,
   }
+  const log = terminal(output, wantsColor())
+  const stop = interruptible()
   try {
     const flags = parse(usage, options)
+    output.verbose = flags.verbose === true
     if (flags.help) process.stdout.write(usage)
     else await body({ flags, log, signal: stop.signal })
   } catch (error) {
     report(log, error, stop.signal, process.argv.includes('--json'))
   }
+}
+
+/** Aborted by a signal that asks to stop. */
+function interruptible(): AbortController {
+  const stop = new AbortController()
+  // nohup has taken the terminal's end away, and a handler would bring it back.
+  const hangup = process.stderr.isTTY ? (['SIGHUP'] as const) : []
+  for (const name of ['SIGINT', 'SIGTERM', ...hangup] as const) {
+    process.on(name, () => stop.abort(new DeployError(`Interrupted (${name})`, Exit.interrupted)))
+  }
+  // At once, but with the programs that were started and the folders that were made.
+  process.on('SIGQUIT', () => process.exit(128 + constants.signals.SIGQUIT))
+  // A terminal that was closed takes no more text: nobody reads it, and there is more to do.
+  process.stderr.on('error', () => {})
+  return stop
 }
 
 function report(log: TerminalLog, error: unknown, signal: AbortSignal, json: boolean): void {
@@ -147,15 +162,26 @@ export function actor(variables: Readonly<Record<string, string | undefined>>): 
   return `${USER || LOGNAME || `uid-${userInfo().uid}`}@${hostname()}`
 }
 
-/** Asks before something is changed; `--yes` answers for it, and must where nobody can be asked. */
+/**
+ * Asks before something is changed; `--yes` answers for it, and must where nobody can be asked.
+ * @throws DeployError (130) at Ctrl-C and Ctrl-D
+ */
 export async function confirm({ flags, signal }: Run, question: string): Promise<boolean> {
   if (flags.yes) return true
   if (!process.stdin.isTTY || !process.stderr.isTTY) {
     throw new DeployError('There is no terminal to ask for confirmation: pass --yes', Exit.usage)
   }
   const prompt = createInterface({ input: process.stdin, output: process.stderr })
+  const closed = new Promise<never>((_, reject) => {
+    prompt.once('close', () => reject(new Error('closed')))
+  })
   try {
-    return /^y(es)?$/i.test(await prompt.question(`${question} [y/N] `, { signal }))
+    const answer = prompt.question(`${harmless(question)} [y/N] `, { signal })
+    return /^y(es)?$/i.test(await Promise.race([answer, closed]))
+  } catch {
+    process.stderr.write('\n')
+    signal.throwIfAborted()
+    throw new DeployError('Interrupted at the question. Nothing was changed', Exit.interrupted)
   } finally {
     prompt.close()
   }

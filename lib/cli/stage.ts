@@ -23,7 +23,12 @@ export function declared<T>(settings: T | undefined, name: string): T {
 }
 
 /** Flags that every stage has. */
-export const stageFlags = { config: common.config, json: common.json, help: common.help }
+export const stageFlags = {
+  config: common.config,
+  json: common.json,
+  verbose: common.verbose,
+  help: common.help,
+}
 
 export interface StageRun {
   pipeline: Pipeline

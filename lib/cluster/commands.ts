@@ -12,141 +12,74 @@ export const FIELD_MANAGER = 'deploy-scripts'
 /** Owns the selectors of the live and the preview Service, and nothing else (design §4). */
 export const SWITCH_MANAGER = 'deploy-scripts-switch'
 
-export const get = (resources: readonly string[], ...flags: string[]): Command => [
-  'kubectl',
-  'get',
-  resources.join(','),
-  ...flags,
-  '-o',
-  'json',
-]
+const kubectl = (verb: string, ...words: readonly string[]): Command => ['kubectl', verb, ...words]
 
-export const getNamed = (...names: string[]): Command => [
-  'kubectl',
-  'get',
-  ...names,
-  '--ignore-not-found',
-  '-o',
-  'json',
-]
+/** An answer as objects, to be parsed. */
+const JSON_OUTPUT = ['-o', 'json']
+
+/** From standard input. */
+const INPUT = ['-f', '-']
 
 /** For the project's own objects, whose form is known: without the download of the server's schema (150 ms). */
 const UNCHECKED = '--validate=false'
 
-export const create = (): Command => ['kubectl', 'create', UNCHECKED, '-f', '-', '-o', 'json']
+/** Fields that others own are taken over: what the manifests say holds. */
+const SERVER_SIDE = ['--server-side', '--force-conflicts', `--field-manager=${FIELD_MANAGER}`]
 
-export const replace = (): Command => ['kubectl', 'replace', UNCHECKED, '-f', '-', '-o', 'json']
+export const get = (resources: readonly string[], ...flags: string[]): Command =>
+  kubectl('get', resources.join(','), ...flags, ...JSON_OUTPUT)
 
-export const patchService = (name: string, operations: readonly JsonPatch[]): Command =>
-  patch('service', name, operations, `--field-manager=${SWITCH_MANAGER}`)
+export const getNamed = (...names: string[]): Command =>
+  kubectl('get', ...names, '--ignore-not-found', ...JSON_OUTPUT)
+
+export const create = (): Command => kubectl('create', UNCHECKED, ...INPUT, ...JSON_OUTPUT)
+
+export const replace = (): Command => kubectl('replace', UNCHECKED, ...INPUT, ...JSON_OUTPUT)
 
 export const patch = (
   kind: string,
   name: string,
   operations: readonly JsonPatch[],
   ...flags: string[]
-): Command => [
-  'kubectl',
-  'patch',
-  kind,
-  name,
-  '--type=json',
-  '-p',
-  JSON.stringify(operations),
-  '-o',
-  'json',
-  ...flags,
-]
+): Command =>
+  kubectl('patch', kind, name, '--type=json', '-p', JSON.stringify(operations), ...JSON_OUTPUT, ...flags)
+
+export const patchService = (name: string, operations: readonly JsonPatch[]): Command =>
+  patch('service', name, operations, `--field-manager=${SWITCH_MANAGER}`)
 
 /** From a file, which holds more than an argument can; kubectl reads no patch from a pipe. */
-export const patchFrom = (file: string, kind: string, name: string): Command => [
-  'kubectl',
-  'patch',
-  kind,
-  name,
-  '--type=json',
-  `--patch-file=${file}`,
-  '-o',
-  'json',
-]
+export const patchFrom = (file: string, kind: string, name: string): Command =>
+  kubectl('patch', kind, name, '--type=json', `--patch-file=${file}`, ...JSON_OUTPUT)
 
-export const apply = (...flags: string[]): Command => [
-  'kubectl',
-  'apply',
-  '--server-side',
-  '--force-conflicts',
-  `--field-manager=${FIELD_MANAGER}`,
-  '-f',
-  '-',
-  ...flags,
-]
+export const apply = (...flags: string[]): Command => kubectl('apply', ...SERVER_SIDE, ...INPUT, ...flags)
 
-export const diff = (): Command => [
-  'kubectl',
-  'diff',
-  '--server-side',
-  '--force-conflicts',
-  `--field-manager=${FIELD_MANAGER}`,
-  '-f',
-  '-',
-]
+export const diff = (): Command => kubectl('diff', ...SERVER_SIDE, ...INPUT)
 
 /** Sets an annotation of all objects of these kinds that a selector matches. */
-export const annotate = (kinds: readonly string[], selector: string, annotation: string): Command => [
-  'kubectl',
-  'annotate',
-  kinds.join(','),
-  selector,
-  annotation,
-  '--overwrite',
-  `--field-manager=${SWITCH_MANAGER}`,
-  '--output=name',
-]
-export const remove = (kind: string, names: readonly string[], ...flags: string[]): Command => [
-  'kubectl',
-  'delete',
-  kind,
-  ...names,
-  '--ignore-not-found',
-  ...flags,
-]
+export const annotate = (kinds: readonly string[], selector: string, annotation: string): Command =>
+  kubectl(
+    'annotate',
+    kinds.join(','),
+    selector,
+    annotation,
+    '--overwrite',
+    `--field-manager=${SWITCH_MANAGER}`,
+    '--output=name',
+  )
+
+export const remove = (kind: string, names: readonly string[], ...flags: string[]): Command =>
+  kubectl('delete', kind, ...names, '--ignore-not-found', ...flags)
 
 /** By its path, with `DeleteOptions` as input: kubectl has no flag for preconditions. */
-export const removeRaw = (path: string): Command => ['kubectl', 'delete', `--raw=${path}`, '-f', '-']
+export const removeRaw = (path: string): Command => kubectl('delete', `--raw=${path}`, ...INPUT)
 
-export const restart = (deployment: string): Command => [
-  'kubectl',
-  'rollout',
-  'restart',
-  `deployment/${deployment}`,
-]
+export const logs = (pod: string, container: string, ...flags: string[]): Command =>
+  kubectl('logs', pod, '-c', container, '--tail=250', ...flags)
 
-export const scale = (deployment: string, replicas: number): Command => [
-  'kubectl',
-  'scale',
-  `deployment/${deployment}`,
-  `--replicas=${replicas}`,
-]
+export const events = (objectName: string): Command =>
+  kubectl('get', 'events', `--field-selector=involvedObject.name=${objectName}`, '--sort-by=.lastTimestamp')
 
-export const logs = (pod: string, container: string, ...flags: string[]): Command => [
-  'kubectl',
-  'logs',
-  pod,
-  '-c',
-  container,
-  '--tail=250',
-  ...flags,
-]
-
-export const events = (objectName: string): Command => [
-  'kubectl',
-  'get',
-  'events',
-  `--field-selector=involvedObject.name=${objectName}`,
-  '--sort-by=.lastTimestamp',
-]
-
-export const kustomize = (folder: string): Command => ['kubectl', 'kustomize', folder]
+export const kustomize = (folder: string): Command => kubectl('kustomize', folder)
 
 /** An RFC 6902 operation. A `test` that fails makes the server refuse the whole patch. */
 export type JsonPatch =

@@ -18,6 +18,17 @@ const INSISTING = { pauses: [300, 1000, 2000, 3000, 3000], within: 10_000 }
 /** What the server says to a change that has been made already. */
 const REPEATED: readonly Refusal[] = ['TestFailed', 'AlreadyExists', 'Conflict']
 
+/**
+ * What a user has set for kubectl in their own shell never changes what it does here: an external diff in color hides
+ * every change of a plan, and kuberc can make `delete` ask, or give any verb other defaults and other names.
+ * https://kubernetes.io/docs/reference/kubectl/kuberc/
+ */
+export const KUBECTL_VARIABLES = {
+  KUBECTL_EXTERNAL_DIFF: 'diff -u -N',
+  KUBERC: 'off',
+  KUBECTL_KUBERC: 'false',
+} as const
+
 const list = z.object({ items: z.array(z.unknown()) })
 
 export class Kubectl {
@@ -130,7 +141,7 @@ export class Kubectl {
   }
 
   #options(options: RunOptions): RunOptions {
-    return { signal: this.#signal, timeout: PROCESS_TIMEOUT, ...options }
+    return { signal: this.#signal, timeout: PROCESS_TIMEOUT, env: KUBECTL_VARIABLES, ...options }
   }
 
   #parse<T>(command: Command, text: string, schema: z.ZodType<T>): T[] {

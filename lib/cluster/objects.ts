@@ -162,6 +162,23 @@ export const job = z.object({
   status: z.object({ conditions }).prefault({}),
 })
 
+const texts = z
+  .array(z.string())
+  .nullish()
+  .transform((list) => list ?? [])
+
+const rule = z.object({ verbs: texts, apiGroups: texts, resources: texts, resourceNames: texts })
+
+export const rulesReview = z.object({
+  kind: z.literal('SelfSubjectRulesReview'),
+  status: z.object({
+    resourceRules: z
+      .array(rule)
+      .nullish()
+      .transform((rules) => rules ?? []),
+  }),
+})
+
 export const accessReview = z.object({
   kind: z.literal('SelfSubjectAccessReview'),
   metadata: z.unknown(),
@@ -175,6 +192,8 @@ export const accessReview = z.object({
   }),
   status: z.object({ allowed: z.boolean(), reason: z.string().default('') }),
 })
+
+export type Rule = z.infer<typeof rule>
 
 export type Service = z.infer<typeof service>
 

@@ -31,8 +31,21 @@ export const isConflict = (error: unknown): boolean =>
 export const isMissing = (error: unknown): boolean =>
   error instanceof KubectlError && error.refusal === 'NotFound'
 
-const UNREACHABLE =
-  /connection to the server|Unable to connect|connection refused|i\/o timeout|TLS handshake|no such host|context deadline|Client\.Timeout|EOF$|http2: |etcdserver|ServiceUnavailable|Internal error occurred/m
+/**
+ * The server, or what stands in front of it, is briefly away: kubectl's words, Go's, and the reasons of
+ * k8s.io/apimachinery's `metav1.StatusReason` that ask for another try. A 502 reads `InternalError` with an empty
+ * or an HTML message.
+ */
+const UNREACHABLE = new RegExp(
+  [
+    'connection to the server|Unable to connect|connection refused|connection reset by peer|broken pipe',
+    'i/o timeout|TLS handshake|no such host|no route to host|network is unreachable|EOF$',
+    'context deadline|Client\\.Timeout|http2: |etcdserver|Internal error occurred',
+    '\\((ServiceUnavailable|InternalError|Timeout|ServerTimeout|TooManyRequests)\\)',
+    'getting credentials: exec', // a plugin asks a server, too
+  ].join('|'),
+  'm',
+)
 
 const NAMED: readonly Refusal[] = ['NotFound', 'AlreadyExists', 'Conflict', 'Forbidden', 'Unauthorized']
 
@@ -52,7 +65,7 @@ export function refusalOf({ stderr }: Pick<Output, 'stderr'>): Refusal {
 
 export function failure(command: Command, output: Output, scope: Scope): DeployError {
   const refusal = refusalOf(output)
-  const said = output.stderr.trim() || `exit code ${output.exitCode}`
+  const said = output.stderr.trim() || silence(output)
   if (output.exitCode === 127) return new DeployError(missingProgram(command[0]), Exit.usage)
   if (/context .* does not exist|no context exists/i.test(said)) {
     const hint = 'add it to your kubeconfig, or set KUBECONFIG'
@@ -65,6 +78,10 @@ export function failure(command: Command, output: Output, scope: Scope): DeployE
     return new KubectlError(refusal, `${cluster} does not accept these credentials`)
   return new KubectlError(refusal, `${describe(command)}: ${said}`)
 }
+
+/** What a kubectl that says nothing leaves to be told. */
+const silence = ({ exitCode }: Output): string =>
+  exitCode === 124 ? 'it was ended before it had an answer; is the cluster slow?' : `exit code ${exitCode}`
 
 export const describe = ([program, verb = '', ...rest]: Command): string =>
   [program, verb, rest.find((word) => !word.startsWith('-')) ?? ''].join(' ').trim()

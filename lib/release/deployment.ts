@@ -1,6 +1,6 @@
 /** From a request to a plan that is shown, and from there, once it is agreed to, to the record of how it went. */
 import type { Gates } from '../check.ts'
-import { checkAccess, checkContext, needs } from '../cluster/access.ts'
+import { checkAccess, checkContext, needsOf } from '../cluster/access.ts'
 import type { World } from '../cluster/world.ts'
 import type { DeploymentRecord } from '../history/record.ts'
 import { release, unfinished } from '../history/store.ts'
@@ -38,10 +38,7 @@ export async function run(
   const rolling = environment.strategy === 'rolling'
   log.step('Check access, render, compare')
   const context = checkContext(environment, terms.context, kubectl)
-  const access = checkAccess(
-    kubectl,
-    environment.previewUrl ? needs.deploy : [...needs.deploy, needs.forward],
-  )
+  const access = checkAccess(kubectl, needsOf(environment, request.kept !== undefined))
   const records = unfinished(world)
   const planned = rolling ? planRolling(world, request) : planDeployment(world, request)
   // Going back to what was live is never refused.

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { names } from '../app/color.ts'
 import { getNamed } from '../cluster/commands.ts'
+import { KUBECTL_VARIABLES } from '../cluster/kubectl.ts'
 import { service } from '../cluster/objects.ts'
 import type { World } from '../cluster/world.ts'
 import { DeployError } from '../errors.ts'
@@ -16,18 +17,15 @@ export async function withPreview<T>(
   const { context, namespace, app } = environment
   const name = names(app).preview
   // No port before the colon lets kubectl choose a free one here.
-  const forward = world.shell.start([
-    'kubectl',
-    `--context=${context}`,
-    `--namespace=${namespace}`,
-    'port-forward',
-    `service/${name}`,
-    `:${await portOf(world, name)}`,
-  ])
+  const port = `:${await portOf(world, name)}`
+  const forward = world.shell.start(
+    ['kubectl', `--context=${context}`, `--namespace=${namespace}`, 'port-forward', `service/${name}`, port],
+    { env: KUBECTL_VARIABLES },
+  )
   try {
-    const [, port] = await forward.line(/Forwarding from 127\.0\.0\.1:(\d+)/, 15_000)
+    const [, local] = await forward.line(/Forwarding from 127\.0\.0\.1:(\d+)/, 15_000)
     log.info(`the preview is reached through kubectl port-forward (set "previewUrl" to reach it directly)`)
-    return await use({ url: `http://127.0.0.1:${port}`, forwarded: true })
+    return await use({ url: `http://127.0.0.1:${local}`, forwarded: true })
   } finally {
     await forward.stop()
   }

@@ -59,7 +59,7 @@ const less: readonly [verb: string, group: string, resource: string][] = [
 ]
 
 safely('S8: a verb that is missing is never found out halfway', async () => {
-  const workspace = await withRoles({ replicas: 1 })
+  const workspace = await withRoles({ replicas: 1, migration: true })
   exits(await workspace.deploy('1.0.0'), 0)
   const env = asAccount(workspace, 'deployer')
   const role: Role = JSON.parse(await workspace.kubectl('get', 'role', 'deployer', '-o', 'json'))

@@ -227,6 +227,10 @@ export class Cluster implements Shell {
       const reviews = object.items.map((item) => ({ ...item, metadata: {}, status: { allowed: true } }))
       return said(reviews.map((review) => JSON.stringify(review, undefined, 4)).join('\n'))
     }
+    if (object.kind === 'SelfSubjectRulesReview') {
+      const resourceRules = [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }]
+      return said(JSON.stringify({ ...object, metadata: {}, status: { resourceRules, incomplete: false } }))
+    }
     const { kind, metadata } = object
     const before = this.objects.get(`${kind}/${metadata.name}`)
     if (verb === 'create' && before)
@@ -326,6 +330,7 @@ function nameOfWrite(args: readonly string[], input = ''): string | undefined {
   if (verb === 'annotate')
     return `fence ${args.find((arg) => arg.startsWith('--selector='))?.split('color=')[1]}`
   const { kind, metadata, items } = JSON.parse(input) as Stored & { items?: Stored[] }
+  if (kind === 'SelfSubjectRulesReview') return undefined
   if (!items) return kind === 'ConfigMap' ? 'create record' : `${verb} ${kind} ${metadata.name}`
   if (verb === 'create') return undefined
   return `apply ${items.map((item) => `${item.kind}/${item.metadata.name}`).join(' ')}`

@@ -1,8 +1,9 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { commandLine, shell, type Command } from '../../lib/command.ts'
+import { CTRL_C, onTerminal } from './pty.ts'
 
 // The machine may be busy with other things.
 setDefaultTimeout(60_000)
@@ -111,6 +112,95 @@ describe('read and write', () => {
     setTimeout(() => stop.abort(new Error('SIGINT')), 50)
     expect((await running).exitCode).not.toBe(0)
     expect((await sh.read(['sleep', '60'], { signal: stop.signal })).exitCode).not.toBe(0)
+  })
+})
+
+/** A program of ours, as source; `file(name)` is where a child of it leaves its pid. */
+const file = (name: string): string => join(folder, name)
+const ours = (body: string): string[] => [
+  bun,
+  '-e',
+  `import { shell } from '${import.meta.dir}/../../lib/command.ts'
+   const sh = shell(() => {})
+   ${body}`,
+]
+/** Writes its pid to a file, and then works for as long as nobody ends it, whatever it is told. */
+const deaf = (name: string): string =>
+  `sh -c 'trap "" TERM INT HUP; echo $$ > ${file(name)}; while :; do sleep 0.05; done'`
+const pidIn = async (name: string): Promise<number> => {
+  for (;;) {
+    const text = await Bun.file(file(name))
+      .text()
+      .catch(() => '')
+    if (text.endsWith('\n')) return Number(text)
+    await Bun.sleep(5)
+  }
+}
+
+describe('who ends with whom', () => {
+  test('a Ctrl-C in a terminal does not reach a program that is let finish', async () => {
+    const pty = onTerminal(
+      ours(`process.on('SIGINT', () => console.log('interrupted'))
+        const wait = 'echo $$ > ${file('finishing')}; until [ -e ${file('go')} ]; do sleep 0.02; done; echo done'
+        const { stdout, exitCode } = await sh.read(['sh', '-c', wait])
+        console.log(['it said', stdout.trim(), exitCode].join(' '))`),
+    )
+    await pidIn('finishing')
+    pty.type(CTRL_C)
+    await pty.until('interrupted')
+    writeFileSync(file('go'), '')
+    await pty.until('it said done 0')
+    expect(await pty.exited).toBe(0)
+  })
+
+  test('nothing that runs outlives a process that exits', async () => {
+    const exits = Bun.spawn(
+      ours(`void sh.read(['sh', '-c', ${JSON.stringify(deaf('left-behind'))}])
+        while (!(await Bun.file('${file('left-behind')}').exists())) await Bun.sleep(5)
+        process.exit(7)`),
+    )
+    expect(await exits.exited).toBe(7)
+    await gone(await pidIn('left-behind'))
+  })
+
+  test('what serves ends with a process that is killed', async () => {
+    const killed = Bun.spawn(
+      ours(`sh.start(['sh', '-c', 'echo $$ > ${file('serving')}; exec sleep 600'])
+        await Bun.sleep(600_000)`),
+    )
+    const pid = await pidIn('serving')
+    killed.kill('SIGKILL')
+    await killed.exited
+    await gone(pid)
+  })
+
+  test.each<[string, string, number]>([
+    ['ends well', 'exit 0', 0],
+    ['fails', 'exit 3', 3],
+    ['is killed', 'kill -9 $$', 124],
+  ])('nothing is left of a program that leaves nothing, when it %s', async (how, end, code) => {
+    const name = how.replaceAll(' ', '-')
+    const wait = `until [ -e ${file(name)} ]; do sleep 0.02; done`
+    const { exitCode } = await sh.read(['sh', '-c', `${deaf(name)} & ${wait}; ${end}`], {
+      leavesNothing: true,
+    })
+    expect(exitCode).toBe(code)
+    await gone(await pidIn(name))
+  })
+
+  test('nor when its time is over, or it is interrupted', async () => {
+    const stop = new AbortController()
+    const late = sh.read(['sh', '-c', `${deaf('late')} & wait`], { leavesNothing: true, timeout: 1000 })
+    const stopped = sh.read(['sh', '-c', `${deaf('stopped')} & wait`], {
+      leavesNothing: true,
+      signal: stop.signal,
+    })
+    const pid = await pidIn('stopped')
+    stop.abort(new Error('SIGINT'))
+    expect((await stopped).exitCode).toBe(124)
+    await gone(pid)
+    expect((await late).exitCode).toBe(124)
+    await gone(await pidIn('late'))
   })
 })
 

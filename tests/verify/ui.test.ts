@@ -174,7 +174,8 @@ const passes = `import { test } from '@playwright/test'; test('passes', () => {}
 const KILLS = `import { test } from '@playwright/test'
   test('kills', async () => { process.kill(process.ppid, 'SIGKILL'); await new Promise(() => {}) })`
 const inMain = (code: string): string =>
-  `import { writeFileSync } from 'node:fs'
+  `import { spawn } from 'node:child_process'
+   import { writeFileSync } from 'node:fs'
    const report = process.env.PLAYWRIGHT_JSON_OUTPUT_FILE
    if (!process.env.TEST_WORKER_INDEX) { ${code} }
    export default {}`
@@ -286,6 +287,14 @@ describe('the specs of another application', () => {
       return
     }
   })
+
+  test('a worker that is busy and deaf does not outlive a runner that has ended', async () => {
+    const busy = `spawn('sh', ['-c', 'trap "" TERM; while :; do :; done'], { stdio: 'inherit' }); process.exit(0)`
+    const own = specs('left-behind', { 'a.spec.ts': passes, 'playwright.config.ts': inMain(busy) })
+    const results = await judge(url, { specs: own, verification: 'run-left-behind' })
+    expect(results).toMatchObject([{ verdict: 'inconclusive', seen: expect.stringMatching(NO_REPORT) }])
+    while (processesOf('run-left-behind').length > 0) await Bun.sleep(20)
+  }, 60_000)
 
   test.each<[string, Record<string, string>, string | RegExp]>([
     ['no specs', {}, 'Error: No tests found'],

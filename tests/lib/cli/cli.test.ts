@@ -1,25 +1,31 @@
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { hostname, userInfo } from 'node:os'
+import { rmSync } from 'node:fs'
+import { hostname, tmpdir, userInfo } from 'node:os'
+import { join } from 'node:path'
 import { actor, text } from '../../../lib/cli/cli.ts'
+import { CTRL_C, CTRL_D, onTerminal } from '../pty.ts'
 import { failure } from '../world.ts'
 
 // The machine may be busy with other things.
 setDefaultTimeout(60_000)
 
-/** Runs a script whose body is given, as a process. */
-async function script(
-  body: string,
-  args: string[] = [],
-  env: Record<string, string> = {},
-  signal?: NodeJS.Signals,
-) {
-  const source = `
+/** A script whose body is given, as source. */
+const sourceOf = (body: string): string => `
     import { common, confirm, data, main, text } from '${import.meta.dir}/../../../lib/cli/cli.ts'
     import { DeployError } from '${import.meta.dir}/../../../lib/errors.ts'
     await main('Usage: bun script.ts --env NAME [flags]\\n\\n  more\\n', { ...common, count: { type: 'string' } }, async (run) => {
       const { flags, log, signal } = run
       ${body}
     })`
+
+/** Runs it as a process. */
+async function script(
+  body: string,
+  args: string[] = [],
+  env: Record<string, string> = {},
+  signal?: NodeJS.Signals,
+) {
+  const source = sourceOf(body)
   const { PATH = '' } = process.env
   const run = Bun.spawn([process.execPath, '-e', source, '--', ...args], {
     env: { PATH, ...env },
@@ -132,6 +138,74 @@ test('confirm: --yes answers, and must where nobody can be asked', async () => {
     out: '',
     err: '  true\n✗ There is no terminal to ask for confirmation: pass --yes\n',
     code: 2,
+  })
+})
+
+describe('the question, on a terminal', () => {
+  const asks = (env: Record<string, string> = {}) =>
+    onTerminal(
+      [
+        process.execPath,
+        '-e',
+        sourceOf(`log.print(await confirm(run, 'Deploy?\\u001B[2J') ? 'Yes.' : 'No.')`),
+      ],
+      env,
+    )
+
+  test.each<[string, string, string, number]>([
+    ['y', 'y\r', 'Yes.', 0],
+    ['yes', 'YES\r', 'Yes.', 0],
+    ['nothing', '\r', 'No.', 0],
+    ['something else', 'yo\r', 'No.', 0],
+    ['Ctrl-C', CTRL_C, '✗ Interrupted at the question. Nothing was changed', 130],
+    ['Ctrl-D', CTRL_D, '✗ Interrupted at the question. Nothing was changed', 130],
+    ['y and Ctrl-C', `y${CTRL_C}`, '✗ Interrupted at the question. Nothing was changed', 130],
+  ])('%s', async (_, typed, said, code) => {
+    const pty = asks()
+    await pty.until('Deploy? [y/N] ')
+    pty.type(typed)
+    expect(await pty.exited).toBe(code)
+    expect(Bun.stripANSI(pty.seen)).toMatch(new RegExp(`\\n${RegExp.escape(said)}\\r?\\n$`))
+    expect(pty.seen).not.toContain('bug of the scripts')
+  })
+
+  test('a signal while it stands there is told as one', async () => {
+    const pty = asks()
+    await pty.until('Deploy? [y/N] ')
+    pty.signal('SIGTERM')
+    expect(await pty.exited).toBe(130)
+    expect(Bun.stripANSI(pty.seen)).toContain('✗ Interrupted (SIGTERM)')
+  })
+})
+
+describe('the end of a terminal', () => {
+  const waits = (file: string): string[] => [
+    process.execPath,
+    '-e',
+    sourceOf(`log.step('Wait')
+      const late = setTimeout(() => {}, 60_000)
+      await new Promise((resolve) => signal.addEventListener('abort', resolve))
+      clearTimeout(late)
+      for (let line = 0; line < 20; line++) log.info('nobody reads this')
+      log.done()
+      await Bun.write('${file}', String(signal.reason.message))`),
+  ]
+
+  test('is an interrupt: what must still be done is done', async () => {
+    const file = join(tmpdir(), `cli-test-${process.pid}`)
+    const pty = onTerminal(waits(file))
+    await pty.until('Wait')
+    pty.hangUp()
+    await pty.exited
+    expect(await Bun.file(file).text()).toBe('Interrupted (SIGHUP)')
+    rmSync(file)
+  })
+
+  test('Ctrl-\\ ends it at once', async () => {
+    const pty = onTerminal(waits('/nowhere'))
+    await pty.until('Wait')
+    pty.type('\u001C')
+    expect(await pty.exited).toBe(131)
   })
 })
 

@@ -1,11 +1,14 @@
 import { describe, expect, test } from 'bun:test'
 import { terminal, type TerminalLog } from '../../../lib/cli/terminal.ts'
 
-function output(isTTY: boolean): { written: () => string; log: TerminalLog; pass: (ms: number) => void } {
+function output(
+  isTTY: boolean,
+  { color = false, verbose = false } = {},
+): { written: () => string; log: TerminalLog; pass: (ms: number) => void } {
   let text = ''
   let now = 0
   const write = (more: string): void => void (text += more)
-  const log = terminal({ write, isTTY, columns: 80 }, false, () => now)
+  const log = terminal({ write, isTTY, columns: 80, verbose }, color, () => now)
   return { written: () => text, log, pass: (ms) => void (now += ms) }
 }
 
@@ -102,4 +105,99 @@ test('colors are there when they are asked for', () => {
   let text = ''
   terminal({ write: (more) => void (text += more), isTTY: false, columns: 80 }, true).warn('careful')
   expect(text).toBe('\u001B[33m!\u001B[39m careful\n')
+})
+
+const long = `kubectl patch service chat -p '[${'{"op":"test","path":"/metadata"},'.repeat(20)}\n]'`
+
+describe('a command', () => {
+  test('takes one line of a terminal', () => {
+    const { written, log } = output(true)
+    log.command(long)
+    expect(written()).toMatch(/^ {2}\$ kubectl patch service chat -p '\[.*…\n$/)
+    expect(written().trimEnd()).toHaveLength(79)
+  })
+
+  test('elsewhere, 200 characters', () => {
+    const { written, log } = output(false)
+    log.command(long)
+    expect(written()).toMatch(/^ {2}\$ kubectl patch service chat -p '\[.*…\n$/)
+    expect(written().trimEnd()).toHaveLength(200)
+  })
+
+  test('that fits is whole', () => {
+    const { written, log } = output(true)
+    log.command('kubectl scale deployment/chat')
+    expect(written()).toBe('  $ kubectl scale deployment/chat\n')
+  })
+
+  test.each([true, false])('with --verbose it is whole, as one could paste it (terminal: %p)', (isTTY) => {
+    const { written, log } = output(isTTY, { verbose: true })
+    log.command(long)
+    expect(written()).toBe(`  $ ${long}\n`)
+  })
+})
+
+describe('what comes from settings, the cluster and logs is only text', () => {
+  const hostile = [
+    '\u001B]0;title\u0007a\u001B[2J\u001B[31mred\u001B[0m', // sets the title, clears the screen, colors
+    'over\rwritten',
+    '\u009B2Jc\u0008\u0008\u001Bc', // C1 and backspaces, and a reset
+    '\u202Ereversed\u2066\u200B', // shown backwards, and not at all
+    '::error::a command of the runner',
+    '  ::set-env name=A::b',
+    '##[group]another',
+    '\u001B]8;;http://elsewhere\u001B\\a link\u001B]8;;\u001B\\',
+  ].join('\n')
+  const ways: ((log: TerminalLog, text: string) => void)[] = [
+    (log, text) => log.step(text),
+    (log, text) => (log.step('wait'), log.progress(text)),
+    (log, text) => log.info(text),
+    (log, text) => log.warn(text),
+    (log, text) => log.block(text, text),
+    (log, text) => log.fail(text),
+    (log, text) => log.print(text),
+    (log, text) => log.print(log.style.green(text)),
+    (log, text) => log.command(text),
+  ]
+
+  test.each(
+    ways.map((way) => [/log\.(\w+)\((?!'wait)[^;]*text\)/.exec(way.toString())?.[1] ?? '', way] as const),
+  )('%s', (_, way) => {
+    for (const verbose of [true, false]) {
+      const { written, log } = output(false, { verbose })
+      way(log, hostile)
+      // eslint-disable-next-line no-control-regex
+      expect(written()).not.toMatch(/[\u0000-\u0009\u000B-\u001F\u007F-\u009F\u200B\u202E\u2066]/)
+      expect(written()).not.toMatch(/^\s*::/m)
+      expect(written()).not.toContain('##[')
+      expect(written()).toContain('ared')
+    }
+  })
+
+  test.each(ways.map((way) => [way] as const))('and on a terminal with colors', (way) => {
+    const { written, log } = output(true, { color: true })
+    way(log, 'one\u001B[31mtwo\u001B[8mthree\u001B[2J')
+    log.done()
+    // eslint-disable-next-line no-control-regex
+    const ours = /\r\u001B\[2K|\u001B\[(?:1|2|22|31|32|33|39)m/g
+    expect(written().replace(ours, '')).not.toContain('\u001B')
+    expect(written()).toContain('onetwothree')
+  })
+
+  test('its lines stay lines in a block, and a step is one', () => {
+    const { written, log } = output(false)
+    log.block('log', 'one\r\n\ttwo  three\r50 %\r100 %\n')
+    log.step('a\nb')
+    expect(written()).toBe('  log:\n  │ one\n  │ \ttwo  three\n  │ 50 %\n  │ 100 %\n· a b\n')
+  })
+
+  test('our own styles are kept', () => {
+    const { written, log } = output(false, { color: true })
+    log.print(log.style.green('2.0.0 is live\nin green'))
+    log.print(log.style.bold('Stages'))
+    log.print('\u001B[32mnot ours')
+    expect(written()).toBe(
+      '\u001B[32m2.0.0 is live\u001B[39m\n\u001B[32min green\u001B[39m\n\u001B[1mStages\u001B[22m\nnot ours\n',
+    )
+  })
 })

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { z } from 'zod'
-import type { Output } from '../../../lib/command.ts'
+import { missingProgram, shell as realShell, type Output, type Shell } from '../../../lib/command.ts'
 import {
   apply,
   diff,
@@ -12,12 +12,10 @@ import {
   patchService,
   pointer,
   remove,
-  restart,
-  scale,
 } from '../../../lib/cluster/commands.ts'
 import { isMissing, KubectlError, refusalOf, type Refusal } from '../../../lib/cluster/refusal.ts'
 import { Kubectl } from '../../../lib/cluster/kubectl.ts'
-import { missingProgram } from '../../../lib/command.ts'
+import { startCluster } from '../../sandbox/api/cluster.ts'
 import { Cluster, refused, UNREACHABLE } from '../cluster.ts'
 import { FakeClock, failure } from '../world.ts'
 
@@ -73,6 +71,35 @@ describe('refusalOf: what kubectl said', () => {
     ],
     ['Unreachable', 'Error from server: etcdserver: leader changed'],
     ['Unreachable', 'Get "https://127.0.0.1:6443/api": EOF'],
+    [
+      'Unreachable',
+      'Error from server (InternalError): an error on the server ("") has prevented the request from succeeding (get pods)',
+    ],
+    [
+      'Unreachable',
+      'Error from server (InternalError): an error on the server ("<html>\\r\\n<h1>502 Bad Gateway</h1>") has prevented the request from succeeding',
+    ],
+    [
+      'Unreachable',
+      'Error from server (Timeout): the server was unable to return a response in the time allotted, but may still be processing the request (get pods)',
+    ],
+    [
+      'Unreachable',
+      'Error from server (ServerTimeout): The list operation against pods could not be completed at this time, please try again.',
+    ],
+    [
+      'Unreachable',
+      'Error from server (TooManyRequests): the server has received too many requests and has asked us to try again later (get pods)',
+    ],
+    [
+      'Unreachable',
+      'error: Get "https://10.0.0.1/api/v1": read tcp 10.0.0.2:1->10.0.0.1:443: read: connection reset by peer',
+    ],
+    ['Unreachable', 'error: Get "https://10.0.0.1/api/v1": dial tcp 10.0.0.1:443: connect: no route to host'],
+    [
+      'Unreachable',
+      'error: Get "https://10.0.0.1/api/v1": getting credentials: exec: executable aws failed with exit code 255',
+    ],
     ['Other', 'error: unknown flag: --colour'],
     ['Other', 'The Deployment "chat" is invalid: spec.selector: Invalid value: field is immutable'],
     ['Other', ''],
@@ -99,8 +126,6 @@ describe('builders', () => {
     ],
     [diff(), 'kubectl diff --server-side --force-conflicts --field-manager=deploy-scripts -f -'],
     [remove('job', ['a', 'b'], '--wait=false'), 'kubectl delete job a b --ignore-not-found --wait=false'],
-    [restart('chat-blue'), 'kubectl rollout restart deployment/chat-blue'],
-    [scale('chat-blue', 3), 'kubectl scale deployment/chat-blue --replicas=3'],
     [logs('p', 'app', '--previous'), 'kubectl logs p -c app --tail=250 --previous'],
   ])('%#', (command, line) => expect(read(command)).toBe(line))
 
@@ -283,7 +308,13 @@ describe('Kubectl', () => {
       1,
       /^kubectl get pods: Error from server \(NotFound\)/,
     ],
-    ['no words at all', { stdout: '', stderr: '', exitCode: 124 }, 1, /^kubectl get pods: exit code 124$/],
+    ['no words at all', { stdout: '', stderr: '', exitCode: 9 }, 1, /^kubectl get pods: exit code 9$/],
+    [
+      'no words, and no time left',
+      { stdout: '', stderr: '', exitCode: 124 },
+      1,
+      /^kubectl get pods: it was ended before it had an answer; is the cluster slow\?$/,
+    ],
   ])('%s', async (_, output, code, message) => {
     const failed = await failure(answering(output).kubectl.write(['kubectl', 'get', 'pods']))
     expect(failed).toMatchObject({ code, message: expect.stringMatching(message) })
@@ -294,5 +325,52 @@ describe('Kubectl', () => {
     expect(isMissing(new KubectlError('Forbidden', 'x'))).toBe(false)
     expect(isMissing(new Error('NotFound'))).toBe(false)
     expect(missingProgram('helm')).toBe('helm is not on PATH. Install it: see the documentation of helm')
+  })
+})
+
+describe("a user's own settings of kubectl", () => {
+  const shell = realShell(() => {})
+  const kubectl = (env: Record<string, string>) => {
+    const theirs: Shell = {
+      ...shell,
+      read: (command, options) => shell.read(command, { ...options, env: { ...env, ...options?.env } }),
+    }
+    const scope = { context: 'sandbox', namespace: 'test' }
+    return new Kubectl(scope, theirs, new FakeClock(), new AbortController().signal)
+  }
+
+  test('an external diff does not hide what changes', async () => {
+    const cluster = startCluster()
+    try {
+      await cluster.kubectl(['create', 'configmap', 'chat', '--from-literal=greeting=hello'])
+      const wanted = {
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        metadata: { name: 'chat' },
+        data: { greeting: 'bye' },
+      }
+      const { stdout, exitCode } = await kubectl({
+        KUBECONFIG: cluster.kubeconfig,
+        KUBECTL_EXTERNAL_DIFF: 'true',
+      }).ask(diff(), { input: JSON.stringify(wanted) })
+      expect(stdout).toContain('\n-  greeting: hello\n+  greeting: bye\n')
+      expect(exitCode).toBe(1)
+    } finally {
+      cluster.stop()
+    }
+  }, 60_000)
+
+  test('kuberc, which can make delete ask, is off for every command', async () => {
+    const said: (Readonly<Record<string, string>> | undefined)[] = []
+    const note: Shell['read'] = (_, { env } = {}) => (said.push(env), Promise.resolve(ok('{"name":"a"}')))
+    const noting: Shell = { read: note, write: note, start: () => new Cluster().start() }
+    const scope = { context: 'test', namespace: 'ns' }
+    const quiet = new Kubectl(scope, noting, new FakeClock(), new AbortController().signal)
+    await quiet.read(remove('job', ['a']))
+    await quiet.ask(diff(), { input: '' })
+    await quiet.write(apply(), { timeout: 1 })
+    await quiet.quietly(get(['pods']), named)
+    expect(said).toHaveLength(4)
+    for (const env of said) expect(env).toMatchObject({ KUBERC: 'off', KUBECTL_KUBERC: 'false' })
   })
 })

@@ -23,6 +23,7 @@ export interface Reply {
 export interface Cluster {
   store: Store
   url: string
+  kubeconfig: string
   /** Runs kubectl in the namespace `test`. */
   kubectl: (args: string[], stdin?: unknown) => Promise<Ran>
   call: (method: string, path: string, body?: unknown, headers?: Record<string, string>) => Promise<Reply>
@@ -40,6 +41,7 @@ export function startCluster(options: Partial<ServerOptions> = {}): Cluster {
   return {
     store,
     url: server.url,
+    kubeconfig,
     kubectl: (args, stdin) => run(['kubectl', ...common, ...args], stdin),
     call: (method, path, body, headers) => call(server.url + path, method, body, headers),
     stop: () => {
