@@ -1,17 +1,14 @@
 /** The rules of the house that no linter knows: who may import whom, what no file may name, how long a script is. */
 import { describe, expect, test } from 'bun:test'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { loadEnvironment } from '../lib/settings/load.ts'
+import { filesOf, ROOT } from './tree.ts'
 
-const root = join(import.meta.dir, '..')
+const root = ROOT
 
 /** What git would track: everything that is not ignored. */
-const files = Bun.spawnSync(['git', 'ls-files', '--cached', '--others', '--exclude-standard'], { cwd: root })
-  .stdout.toString()
-  .trim()
-  .split('\n')
-  .filter((file) => !file.startsWith('bun.lock'))
+const files = filesOf(root).filter((file) => !file.startsWith('bun.lock'))
 
 /** Its text; Bun's transpiler takes no first line for the shell. */
 const read = (file: string): string => readFileSync(join(root, file), 'utf8').replace(/^#!.*/, '')
@@ -41,6 +38,14 @@ function imports(file: string): Import[] {
 }
 
 const all = sources.flatMap(imports)
+
+test.skipIf(!existsSync(join(root, '.git')))('the files are the ones that git would track', () => {
+  const command = ['git', 'ls-files', '-z', '--cached', '--others', '--exclude-per-directory=.gitignore']
+  const { stdout } = Bun.spawnSync(command, { cwd: root })
+  const tracked = stdout.toString().split('\0').filter(Boolean)
+  expect(filesOf(root)).toEqual(tracked.filter((file) => existsSync(join(root, file))).toSorted())
+})
+
 const folder = (path: string): string => path.split('/')[0] ?? ''
 const rooms = ['scripts', 'verify', 'lib', 'sandbox', 'examples', 'tests', 'bench']
 
