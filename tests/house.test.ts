@@ -151,6 +151,45 @@ test('scripts are short: a wish, which is told and not enforced up to half as mu
   expect(lengths.filter(([, length]) => length > 120)).toEqual([])
 })
 
+/** Whether a file is one of a group, or in a folder of it. */
+const of =
+  (group: readonly string[]) =>
+  (file: string): boolean =>
+    group.some((place) => file === place || file.startsWith(`${place}/`))
+
+describe('what make test runs', () => {
+  const print = `groups:;@printf '%s\\n' '$(QUICK)' '$(SLOW)' '$(ALONE)'`
+  const { stdout } = Bun.spawnSync(['make', '--silent', `--eval=${print}`, 'groups'], { cwd: root })
+  const groups = stdout.toString().trimEnd().split('\n')
+  const [quick = [], slow = [], alone = []] = groups.map((group) => group.split(' '))
+  const testFiles = files.filter((file) => file.endsWith('.test.ts'))
+
+  test('every test file is in exactly one group: quick, slow, or alone, which takes it out of the others', () => {
+    expect(testFiles.length).toBeGreaterThan(100)
+    const counts = testFiles.map((file) => {
+      const places = [quick, slow].filter((group) => of(group)(file)).length
+      return [file, of(alone)(file) ? 1 : places] as const
+    })
+    expect(counts.filter(([, count]) => count !== 1)).toEqual([])
+  })
+
+  test('every place that a group names is there', () => {
+    const missing = [quick, slow, alone]
+      .flat()
+      .filter((place) => !testFiles.some((file) => of([place])(file)))
+    expect(missing).toEqual([])
+  })
+
+  test('nothing quick starts a cluster or a browser', () => {
+    const slowOnes =
+      /(rehearsal\/(rehearsal|cluster)|sandbox\/sandbox|verify\/(ui|page-quality)|e2e\/suite)\.ts$/
+    const wrong = all.filter(
+      ({ from, to }) => of(quick)(from) && from.endsWith('.test.ts') && slowOnes.test(to),
+    )
+    expect(wrong).toEqual([])
+  })
+})
+
 test.each(['development', 'staging', 'production'])('deploy.yaml says all there is to say of %s', (name) => {
   const environment = loadEnvironment(join(root, 'deploy.yaml'), name, {})
   expect(environment).toMatchObject({ name, app: 'chatbot-platform', context: name })
