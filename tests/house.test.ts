@@ -1,17 +1,14 @@
 /** The rules of the house that no linter knows: who may import whom, what no file may name, how long a script is. */
 import { describe, expect, test } from 'bun:test'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { loadEnvironment } from '../lib/settings/load.ts'
+import { filesOf, ROOT } from './tree.ts'
 
-const root = join(import.meta.dir, '..')
+const root = ROOT
 
 /** What git would track: everything that is not ignored. */
-const files = Bun.spawnSync(['git', 'ls-files', '--cached', '--others', '--exclude-standard'], { cwd: root })
-  .stdout.toString()
-  .trim()
-  .split('\n')
-  .filter((file) => !file.startsWith('bun.lock'))
+const files = filesOf(root).filter((file) => !file.startsWith('bun.lock'))
 
 /** Its text; Bun's transpiler takes no first line for the shell. */
 const read = (file: string): string => readFileSync(join(root, file), 'utf8').replace(/^#!.*/, '')
@@ -41,6 +38,14 @@ function imports(file: string): Import[] {
 }
 
 const all = sources.flatMap(imports)
+
+test.skipIf(!existsSync(join(root, '.git')))('the files are the ones that git would track', () => {
+  const command = ['git', 'ls-files', '-z', '--cached', '--others', '--exclude-per-directory=.gitignore']
+  const { stdout } = Bun.spawnSync(command, { cwd: root })
+  const tracked = stdout.toString().split('\0').filter(Boolean)
+  expect(filesOf(root)).toEqual(tracked.filter((file) => existsSync(join(root, file))).toSorted())
+})
+
 const folder = (path: string): string => path.split('/')[0] ?? ''
 const rooms = ['scripts', 'verify', 'lib', 'sandbox', 'examples', 'tests', 'bench']
 
@@ -144,6 +149,45 @@ test('scripts are short: a wish, which is told and not enforced up to half as mu
   for (const [file, length] of lengths.filter(([, length]) => length > 80))
     console.warn(`${file} has ${length} lines`)
   expect(lengths.filter(([, length]) => length > 120)).toEqual([])
+})
+
+/** Whether a file is one of a group, or in a folder of it. */
+const of =
+  (group: readonly string[]) =>
+  (file: string): boolean =>
+    group.some((place) => file === place || file.startsWith(`${place}/`))
+
+describe('what make test runs', () => {
+  const print = `groups:;@printf '%s\\n' '$(QUICK)' '$(SLOW)' '$(ALONE)'`
+  const { stdout } = Bun.spawnSync(['make', '--silent', `--eval=${print}`, 'groups'], { cwd: root })
+  const groups = stdout.toString().trimEnd().split('\n')
+  const [quick = [], slow = [], alone = []] = groups.map((group) => group.split(' '))
+  const testFiles = files.filter((file) => file.endsWith('.test.ts'))
+
+  test('every test file is in exactly one group: quick, slow, or alone, which takes it out of the others', () => {
+    expect(testFiles.length).toBeGreaterThan(100)
+    const counts = testFiles.map((file) => {
+      const places = [quick, slow].filter((group) => of(group)(file)).length
+      return [file, of(alone)(file) ? 1 : places] as const
+    })
+    expect(counts.filter(([, count]) => count !== 1)).toEqual([])
+  })
+
+  test('every place that a group names is there', () => {
+    const missing = [quick, slow, alone]
+      .flat()
+      .filter((place) => !testFiles.some((file) => of([place])(file)))
+    expect(missing).toEqual([])
+  })
+
+  test('nothing quick starts a cluster or a browser', () => {
+    const slowOnes =
+      /(rehearsal\/(rehearsal|cluster)|sandbox\/sandbox|verify\/(ui|page-quality)|e2e\/suite)\.ts$/
+    const wrong = all.filter(
+      ({ from, to }) => of(quick)(from) && from.endsWith('.test.ts') && slowOnes.test(to),
+    )
+    expect(wrong).toEqual([])
+  })
 })
 
 test.each(['development', 'staging', 'production'])('deploy.yaml says all there is to say of %s', (name) => {

@@ -31,7 +31,13 @@ export async function startCluster(): Promise<Cluster> {
   const { registry, variables, end } = real ? existing() : await sandbox()
   const kubeconfig = join(folder, 'kubeconfig')
   // kubectl keeps what it learnt of a server for hours; a sandbox may come back on the same port as another.
-  const env = { KUBECONFIG: kubeconfig, KUBECACHEDIR: join(folder, 'kube-cache'), NO_COLOR: '1' }
+  const env = {
+    KUBECONFIG: kubeconfig,
+    KUBECACHEDIR: join(folder, 'kube-cache'),
+    NO_COLOR: '1',
+    // kubectl lives for a tenth of a second, and a sixth of that it would collect garbage; a deployment calls it 50 times.
+    GOGC: 'off',
+  }
   const raw = await output(['kubectl', 'config', 'view', '--raw', '--flatten'], { env: variables })
   writeFileSync(kubeconfig, raw, { mode: 0o600 })
   const context = (await output(['kubectl', 'config', 'current-context'], { env })).trim()

@@ -14,6 +14,7 @@ import { Workspace } from '../../examples/rehearsal/workspace.ts'
 import { readRelease } from '../../lib/image/release-file.ts'
 import { dependency, report, standIn } from '../lib/scan/dependency-check-fixture.ts'
 import { registry, type Registry } from '../lib/scan/registry.ts'
+import { filesOf } from '../tree.ts'
 import { REAL } from './suite.ts'
 
 setDefaultTimeout(900_000)
@@ -62,7 +63,7 @@ describe.skipIf(!REAL)('a commit', () => {
     const images = { name, push: () => Promise.reject(new Error('the pipeline pushes')) }
     workspace = await Workspace.open(cluster, images)
     advisories = registry()
-    copy = await copyOfThis(cluster.folder)
+    copy = copyOfThis(cluster.folder)
 
     const base = await output([join(ROOT, EXAMPLE, 'base-image.sh')], { env: { BUN: process.execPath } })
     configure = (change) =>
@@ -194,13 +195,9 @@ function pipeline(workspace: Workspace, base: string, change: object): string {
 }
 
 /** What git would track of this repository, and what is installed here. */
-async function copyOfThis(folder: string): Promise<string> {
+function copyOfThis(folder: string): string {
   const copy = mkdtempSync(join(folder, 'repository-'))
-  const files = await output(['git', 'ls-files', '--cached', '--others', '--exclude-standard'])
-  for (const file of files
-    .trim()
-    .split('\n')
-    .filter((name) => existsSync(join(ROOT, name)))) {
+  for (const file of filesOf(ROOT)) {
     mkdirSync(dirname(join(copy, file)), { recursive: true })
     cpSync(join(ROOT, file), join(copy, file))
   }

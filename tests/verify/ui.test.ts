@@ -53,6 +53,9 @@ async function judge(url: string, asked: Asked = {}): Promise<CheckResult[]> {
   )
 }
 
+/** The same server, where the browser trusts it no more than one elsewhere: it takes this address for no loopback. */
+const notLocalhost = (url: string): string => url.replace('127.0.0.1', '0.0.0.0')
+
 const told = (results: CheckResult[]) => results.map(({ verdict, name }) => `${verdict}: ${name}`).toSorted()
 
 /** A folder of specs as another application would have it, with the configuration that comes with this one. */
@@ -123,9 +126,9 @@ describe('the application of the guide', () => {
     'sign-in › the right password signs in',
   ]
 
-  test('passes every check, and nothing is left behind', async () => {
+  test('passes every check on plain http that is not localhost, and nothing is left behind', async () => {
     const states: string[] = []
-    const results = await judge(app.url, { progress: (state) => states.push(state) })
+    const results = await judge(notLocalhost(app.url), { progress: (state) => states.push(state) })
     expect(results.filter(({ verdict }) => verdict !== 'passed')).toEqual([])
     expect(told(results)).toEqual(flows.map((flow) => `passed: ${flow}`))
     expect(states).toEqual(flows.map((_, i) => `ui: ${i + 1} of ${flows.length}`))
@@ -196,6 +199,8 @@ describe('the specs of another application', () => {
     '/uncaught': `throw new Error('nobody caught it')`,
     '/missing': `document.body.append(Object.assign(new Image(), { src: '/no-such.png' }))`,
     '/refused': `fetch('http://127.0.0.1:1/').catch(() => {})`,
+    '/opener': ``,
+    '/opener-error': `console.error('the page is unhappy')`,
   }
   const server = Bun.serve({
     hostname: '127.0.0.1',
@@ -208,7 +213,8 @@ describe('the specs of another application', () => {
       const script = pages[pathname]
       if (script === undefined) return new Response('', { status: 404 })
       const html = `<title>page</title><link rel="icon" href="data:,"><body><script>${script}</script>`
-      return new Response(html, { headers: { 'content-type': 'text/html' } })
+      const opener = pathname.startsWith('/opener') && { 'cross-origin-opener-policy': 'same-origin' }
+      return new Response(html, { headers: { 'content-type': 'text/html', ...opener } })
     },
   })
   const url = `http://127.0.0.1:${server.port}`
@@ -242,6 +248,24 @@ describe('the specs of another application', () => {
     expect(seen.filter((line) => line.startsWith('other OPTIONS'))).toEqual([])
     const page = seen.find((line) => line.startsWith('/cors'))
     expect(page).toMatch(/^\/cors run-cors Mozilla.* deploy-scripts$/)
+  })
+
+  test('the browser’s word on a header that it ignores on plain http is no complaint; others still are', async () => {
+    const own = specs('plain-http', {
+      'pages.spec.ts': [
+        `import { test } from '${fixtures}'`,
+        ...['/opener', '/opener-error'].map(opens),
+      ].join('\n'),
+    })
+    const results = await judge(notLocalhost(url), { specs: own })
+    expect(results.map(({ name, verdict, seen }) => [name.replace('pages › ', ''), verdict, seen])).toEqual([
+      ['/opener', 'passed', 'all steps succeed'],
+      [
+        '/opener-error',
+        'failed',
+        expect.stringMatching(/^The browser complains: error: the page is unhappy [^;]*$/),
+      ],
+    ])
   })
 
   const BUSY = `import { test } from '${fixtures}'
