@@ -76,6 +76,9 @@ export async function reopen({ kubectl }: Source, entry: DeploymentRecord): Prom
   return opened
 }
 
+/** What is under way, waits, or is refused already. */
+const UNMARKED: readonly Outcome[] = ['open', 'verified', 'rolled-back', 'taken-back']
+
 /** A person went back from a release that was live: it is refused from here on. Idempotent; without its record, nothing. */
 export async function markTakenBack(
   source: Source,
@@ -83,7 +86,7 @@ export async function markTakenBack(
   takenBack: NonNullable<DeploymentRecord['takenBack']>,
 ): Promise<void> {
   const found = await readRecord(source, release)
-  if (!found || !['succeeded', 'released', 'needs-person'].includes(found.entry.outcome)) return
+  if (!found || UNMARKED.includes(found.entry.outcome)) return
   await store(
     source.kubectl.unstoppable(),
     { ...found.entry, takenBack, outcome: 'taken-back' },

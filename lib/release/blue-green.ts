@@ -2,11 +2,11 @@
  * A blue/green deployment. `deploy` reads as its own log: everything down to the lock only reads; what fails
  * before the switch leaves traffic where it was, what fails after it brings traffic back.
  */
-import { atCapacity, declaredBounds } from '../app/autoscaler.ts'
-import { applyColor } from '../app/fenced.ts'
+import { declaredBounds } from '../app/autoscaler.ts'
 import { isUnused, liveColor } from '../app/live.ts'
 import { migrate } from '../app/migration.ts'
 import { side } from '../app/observe.ts'
+import { pruneLeftovers } from '../app/prune.ts'
 import { keepPace, waitReady } from '../app/rollout.ts'
 import type { Gates } from '../check.ts'
 import type { World } from '../cluster/world.ts'
@@ -20,6 +20,7 @@ import { recorded, type Attempt } from './attempt.ts'
 import { beforeUsers } from './before-users.ts'
 import { ensureLive } from './fence.ts'
 import { verify } from './gates.ts'
+import { paintColor } from './paint-color.ts'
 import { planDeployment, refuseFailedDigest, type Plan, type Request } from './plan.ts'
 import { repair } from './repair.ts'
 import type { Ending } from './settle.ts'
@@ -114,11 +115,11 @@ function entryOf({ gates, ...world }: Held, request: Request, plan: Plan): Deplo
 
 async function startColor(attempt: Attempt, plan: Plan): Promise<void> {
   const { log, lock } = attempt
-  const { from, to, rendered, replicas } = plan
+  const { to, rendered, replicas } = plan
   log.step(`Start ${plan.release.version} in ${to}`)
-  const painted = atCapacity(rendered.painted, replicas)
-  await applyColor(attempt, painted, lock.token, () => ensureLive(attempt, from))
+  await paintColor(attempt, plan)
   const observed = await waitReady(attempt, to, replicas)
+  await pruneLeftovers(attempt, to, rendered.painted)
   if (!plan.observed.service && observed.service) await fence(attempt, observed.service, lock)
 }
 

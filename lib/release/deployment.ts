@@ -4,7 +4,9 @@ import { checkAccess, checkContext, needsOf } from '../cluster/access.ts'
 import type { World } from '../cluster/world.ts'
 import type { DeploymentRecord } from '../history/record.ts'
 import { release, unfinished } from '../history/store.ts'
+import { DeployError, Exit } from '../errors.ts'
 import { refuseHeld } from '../history/hold.ts'
+import { tooLargeToKeep } from '../history/pack.ts'
 import { deploy } from './blue-green.ts'
 import { planDeployment, refuseFailedDigest, type Request } from './plan.ts'
 import { NOTHING_REQUIRED, overridden, proofLines, prove } from './promotion.ts'
@@ -52,6 +54,8 @@ export async function run(
   const plan = await planned
   const proof = await proving
   log.done()
+  const large = tooLargeToKeep(plan.rendered.kept)
+  if (large) throw new DeployError(large, Exit.usage)
   if (!request.kept) refuseHeld(plan.observed, world.clock.now(), environment)
   const failed = refuseFailedDigest(request, past)
   for (const left of leftBehind(

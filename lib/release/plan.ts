@@ -47,6 +47,8 @@ export interface Plan {
   /** How what is live would change, as `kubectl diff` tells it. */
   difference: string
   drift: string | undefined
+  /** What cannot be known of it beforehand, a sentence each. */
+  notes: string[]
 }
 
 /** Reads, renders, and lets the server judge every object; changes nothing. */
@@ -68,14 +70,14 @@ export async function planDeployment(world: World, request: Request): Promise<Pl
   const replicas = replicasFor(rendered.painted, observed, from)
   const painted = atCapacity(rendered.painted, replicas)
   const deployment = painted.find(({ kind }) => kind === 'Deployment')
-  const [changes] = await Promise.all([
+  const [changes, , notes] = await Promise.all([
     difference(world, from ? [...atCapacity(rendered.compared, replicas), ...rendered.shared] : []),
     dryRun(world, [...painted, ...rendered.shared]),
     // A quota never keeps users where they are: whoever goes back is told by the cluster, if it must be.
     deployment && !kept && checkQuota(kubectl, deployment, replicas, observed.colors[to]),
   ])
   const plan = { release: painting.release, from, to, replicas, observed, rendered }
-  return { ...plan, difference: changes, drift: drift(app, observed) }
+  return { ...plan, difference: changes, drift: drift(app, observed), notes: notes || [] }
 }
 
 /** The live color's present number, so that the switch does not cost capacity (S1), and the declared one. */

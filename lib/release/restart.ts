@@ -2,8 +2,7 @@
  * A rollback to a release that no color holds any more: it is painted from its record, started in the idle color,
  * judged by the checks that it went live with, and entered by the law of the way back (S9).
  */
-import { atCapacity, declaredBounds } from '../app/autoscaler.ts'
-import { applyColor } from '../app/fenced.ts'
+import { declaredBounds } from '../app/autoscaler.ts'
 import { side } from '../app/observe.ts'
 import { waitServing } from '../app/rollout.ts'
 import type { Gates } from '../check.ts'
@@ -14,8 +13,8 @@ import { pointPreview } from '../traffic/endpoints.ts'
 import { withPreview } from '../traffic/preview.ts'
 import { recorded, type Attempt } from './attempt.ts'
 import { beforeUsers } from './before-users.ts'
-import { ensureLive } from './fence.ts'
 import { verify } from './gates.ts'
+import { paintColor } from './paint-color.ts'
 import type { Plan, Request } from './plan.ts'
 import { clearAfter } from './rollback.ts'
 import { tidyUp } from './settle.ts'
@@ -65,11 +64,10 @@ export async function restartRelease(
 }
 
 async function startAgain(attempt: Attempt, { smoke }: Request, plan: Plan): Promise<void> {
-  const { log, lock } = attempt
-  const { from, to, release, rendered, replicas } = plan
+  const { log } = attempt
+  const { to, release, replicas } = plan
   log.step(`Start ${release.version} in ${to}`)
-  const painted = atCapacity(rendered.painted, replicas)
-  await applyColor(attempt, painted, lock.token, () => ensureLive(attempt, from))
+  await paintColor(attempt, plan)
   const observed = await waitServing(attempt, to, replicas)
   log.step(`Verify ${to} through the preview`)
   let asked = false

@@ -8,6 +8,7 @@ import { applyAll, declaredReplicas, difference, dryRun, withReplicas } from '..
 import { migrate } from '../app/migration.ts'
 import { observe, side, type Observed } from '../app/observe.ts'
 import { render, type Rendered } from '../app/paint.ts'
+import { pruneAutoscaler, pruneLeftovers } from '../app/prune.ts'
 import { checkQuota } from '../app/quota.ts'
 import { waitReady } from '../app/rollout.ts'
 import type { Gates } from '../check.ts'
@@ -145,7 +146,9 @@ async function rollOut(
 async function applyAndWait(world: World, objects: readonly Manifest[]): Promise<void> {
   const { app } = world.environment
   await applyAll(world, objects)
+  await pruneAutoscaler(world, 'plain', objects)
   const observed = await waitReady(world, 'plain', declaredReplicas(objects))
+  await pruneLeftovers(world, 'plain', objects)
   for (const [name, current] of Object.entries({
     [names(app).live]: observed.service,
     [names(app).preview]: observed.preview,

@@ -8,7 +8,7 @@ import { stillMet } from '../traffic/witness.ts'
 import type { Attempt } from './attempt.ts'
 import type { Color } from '../app/color.ts'
 import { ensureLive, MovedAway } from './fence.ts'
-import { AfterSwitch, left, tidyUp, type Ending } from './settle.ts'
+import { AfterSwitch, left, overtaken, tidyUp, type Ending } from './settle.ts'
 import type { Underway } from './switchover.ts'
 
 /**
@@ -57,6 +57,8 @@ export async function settleForward(
 async function reasonToStop(attempt: Attempt, to: Color, error: unknown): Promise<AfterSwitch | undefined> {
   if (attempt.signal.aborted) return await left(attempt, to, attempt.signal.reason)
   if (isLockLoss(error)) return await left(attempt, to, error)
+  const successor = await overtaken(attempt)
+  if (successor) return successor
   if (!(error instanceof MovedAway)) return undefined
   const { message } = error
   return new AfterSwitch(message, Exit.needsPerson, { outcome: 'needs-person', message })

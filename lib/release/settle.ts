@@ -4,7 +4,7 @@ import type { World } from '../cluster/world.ts'
 import { DeployError, Exit, sentence, type ExitCode } from '../errors.ts'
 import type { Journal } from '../history/journal.ts'
 import { isLockLoss, type Lock } from '../history/lock.ts'
-import { whereUsersAre } from './fence.ts'
+import { TAKEN_OVER, whereUsersAre } from './fence.ts'
 
 /** Something went wrong when traffic had moved already. The record says how it ended, or is left open. */
 export class AfterSwitch extends DeployError {
@@ -29,7 +29,7 @@ export interface Ending {
  * @throws AfterSwitch (4) when one of the two cannot be done: the record stays open then
  */
 export async function closeWell(
-  { environment }: World,
+  world: World & { lock: Lock },
   journal: Journal,
   { outcome, remark }: Ending,
   restore: () => Promise<void>,
@@ -40,7 +40,10 @@ export async function closeWell(
     what = 'the record could not be closed'
     await journal.close(outcome, remark)
   } catch (error) {
+    const successor = await overtaken(world)
+    if (successor) throw successor
     const { to } = journal.entry
+    const { environment } = world
     const where =
       outcome === 'succeeded' ? `Users are on ${to.version} (${to.color})` : `${to.color} is verified`
     throw new AfterSwitch(
@@ -84,6 +87,16 @@ export async function tidyUp({ log }: World, work: () => Promise<void>): Promise
 export const repairLater = ({ name }: World['environment']): string =>
   `The next deployment or rollback, or bun scripts/deployment-status.ts --env ${name} --repair,`
 
+/** Somebody else has taken the lock meanwhile: his run has the last word. Undefined where it is still ours, or nobody can tell. */
+export async function overtaken(
+  world: World & { lock: Lock },
+  before = '',
+): Promise<AfterSwitch | undefined> {
+  const now = await whereUsersAre(world).catch(() => undefined)
+  if (!now || now.token === world.lock.token) return undefined
+  return new AfterSwitch(`${before || TAKEN_OVER}. Users are on ${now.named} now`, Exit.locked)
+}
+
 /** `1.0.0 (blue)`: what a color holds, as the attempt knows it. */
 export function named({ entry: { from, to } }: Journal, color: Color): string {
   const known = to.color === color ? to : from
@@ -99,17 +112,13 @@ export async function left(
   color: Color,
   error: unknown,
 ): Promise<AfterSwitch> {
-  const { environment, lock, journal } = world
+  const { environment, journal } = world
   const to = named(journal, color)
   const next = `${repairLater(environment)} finishes or undoes it`
   if (error instanceof DeployError && error.exitCode === Exit.interrupted)
     return new AfterSwitch(`Stopped after the switch: users are on ${to}. ${next}`, Exit.needsPerson)
   const unproven = `Users are on ${to}, unproven: ${sentence(error)}. ${next}`
-  if (!isLockLoss(error)) return new AfterSwitch(unproven, Exit.needsPerson)
-  const now = await whereUsersAre(world).catch(() => undefined)
-  if (now && now.token !== lock.token) {
-    const where = `Traffic had moved to ${to} before that; users are on ${now.named} now`
-    return new AfterSwitch(`${sentence(error)}. ${where}`, Exit.locked)
-  }
-  return new AfterSwitch(unproven, Exit.needsPerson)
+  const before = isLockLoss(error) ? sentence(error) : TAKEN_OVER
+  const successor = await overtaken(world, `${before}. Traffic had moved to ${to} before that`)
+  return successor ?? new AfterSwitch(unproven, Exit.needsPerson)
 }

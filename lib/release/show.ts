@@ -15,6 +15,7 @@ export function showPlan({ environment }: World, plan: Plan, gates: Gates): stri
   const live = from ? stateLine(observed.colors[from]) : 'nothing yet: this is the first release'
   return [
     ...(plan.drift ? [`drift    ${plan.drift}`] : []),
+    ...plan.notes.map((note) => `note     ${note}`),
     `live     ${live}`,
     `deploy   ${to}  ${next.version}  ${shortImage(next.image)}`,
     `pods     ${replicas}${from ? `, as many as ${from} has or the manifests say` : ''}`,
@@ -60,7 +61,9 @@ export function sharedChanges(difference: string, shared: readonly Manifest[]): 
 
 /** The lines of a `kubectl diff` that say what changes; server bookkeeping left out. Pure. */
 export function changedLines(difference: string): string {
-  const noise = new RegExp(`^[+-]\\s+(generation|resourceVersion|${key.release}|time|manager|f:.*):`)
+  const noise = new RegExp(
+    `^[+-]\\s+(generation|resourceVersion|${key.release}|${key.lock}|time|manager|f:.*):`,
+  )
   return difference
     .split('\n')
     .filter((line) => line.startsWith('diff ') || (/^[+-](?![+-]{2} )/.test(line) && !noise.test(line)))

@@ -28,6 +28,7 @@ async function planned({ observed }: Rehearsal, color: Color | 'nobody' = 'blue'
     rendered: { painted, shared, kept, compared: [], migration: [] },
     difference: '',
     drift: undefined,
+    notes: [],
   }
 }
 
@@ -301,7 +302,7 @@ const cases: Case[] = [
     says: { live: 'failed' },
     code: 5,
     message:
-      /^The lock was taken over: this run stops here\. Traffic had moved to 1\.1\.0 \(green\) before that; users are on 1\.0\.0 \(blue\) now$/,
+      /^The lock was taken over: this run stops here\. Traffic had moved to 1\.1\.0 \(green\) before that\. Users are on 1\.0\.0 \(blue\) now$/,
     users: 'blue',
     outcome: 'open',
   },
