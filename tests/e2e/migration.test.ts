@@ -22,11 +22,12 @@ safely('S4: a migration waits until that of a run which was killed has ended', a
   exits(await workspace.deploy('1.0.0'), 0)
   const patch = [{ op: 'replace', path: `${CONTAINER}/command`, value: ['bun', '-e', SLOW] }]
   workspace.overlay({ patches: { migration: [{ target: { kind: 'Job' }, patch }] } })
-  workspace.configure({ lock: '4s' })
+  workspace.configure({ lock: '5s' })
   const killed = workspace.start('deploy', ['--env', 'production', '--yes', '--version', '2.0.0'])
-  while ((await running(workspace)).length === 0) await Bun.sleep(50)
+  const early = killed.ended.then(({ stderr }) => Promise.reject(new Error(stderr)))
+  while ((await Promise.race([running(workspace), early])).length === 0) await Bun.sleep(50)
   killed.signal('SIGKILL')
-  await killed.ended
+  await Promise.allSettled([early])
 
   const next = workspace.deploy('2.0.0')
   const ended = next.then(() => true)
