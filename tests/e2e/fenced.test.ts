@@ -14,11 +14,17 @@ const WRITES = ' (apply|scale|rollout restart|patch (service|deployment|hpa|hori
 /** What happens to the color that was left. */
 const RETIRING = ' (scale|rollout restart|patch deployment) '
 
+/** One write of a deployment: the so manieth (from 1) of its kind. How many there are of others differs from run to run. */
+interface Write {
+  at: number
+  on: string
+}
+
 interface Lane {
   workspace: Workspace
   shim: Shim
   /** What a deployment writes, in this order: how that of 2.0.0 went. */
-  writes: string[]
+  writes: Write[]
   /** The version of each color that users have been on. */
   holds: { blue: string; green: string }
 }
@@ -36,34 +42,36 @@ describe.skipIf(WAITING)('S3', () => {
     exits(await workspace.deploy('1.0.0'), 0)
     const shim = kubectlShim(workspace)
     exits(await shim.start('deploy', [...DEPLOY, '2.0.0'], { at: 0, on }).ended, 0)
-    return { workspace, shim, writes: shim.matched(), holds: { blue: '1.0.0', green: '2.0.0' } }
+    return { workspace, shim, writes: shim.matched().map(asWrite), holds: { blue: '1.0.0', green: '2.0.0' } }
   }
 
-  /** One deployment, whose so manieth write goes to the server when a rollback has ended. */
-  async function holdBack({ workspace, shim, holds }: Lane, at: number, on: string): Promise<void> {
-    const version = await stage().images.push(`3.${at}.0`)
+  /** One deployment, of which a write goes to the server when a rollback has ended. @returns whether it made it */
+  async function holdBack({ workspace, shim, holds }: Lane, write: Write, step: number): Promise<boolean> {
+    const version = await stage().images.push(`3.${step}.0`)
     const before = await live(workspace)
-    const held = shim.hold('deploy', [...DEPLOY, version], { at, on })
-    if ((await held.call) === undefined) {
-      // It had one write less to make, such as a preview that led there already.
-      exits(await held.run.ended, 0)
-      holds[await live(workspace)] = version
-      return
-    }
+    const held = shim.hold('deploy', [...DEPLOY, version], write)
+    const made = (await held.call) !== undefined
     const now = await live(workspace)
+    if (!made) {
+      exits(await held.run.ended, 0)
+      holds[now] = version
+      return false
+    }
     // Before its switch users go where the deployment was about to write; after it, to where they came from.
     const to = now === before ? (now === 'blue' ? 'green' : 'blue') : before
     exits(await workspace.rollback('--to-version', holds[to], '--reason', 'it is too slow'), 0)
     const untouched = await everything(workspace, to)
     await held.go()
-    const stopped = exits(await held.run.ended, 5)
+    const stopped = await held.run.ended
 
     expect(await everything(workspace, to)).toEqual(untouched)
     expect(await live(workspace)).toBe(to)
     expect(await outside(workspace)).toBe(holds[to])
+    exits(stopped, 5)
     namesNoOtherColor(verdict(stopped), to)
     await nothingLeft(workspace)
     if (now !== before) holds[now] = version
+    return true
   }
 
   /** Holds back every `step`-th write, from the `first` (0), in a deployment of its own each. @returns how many */
@@ -71,15 +79,14 @@ describe.skipIf(WAITING)('S3', () => {
     const wrong: string[] = []
     let lane: Lane | undefined
     let held = 0
-    for (let at = first; ; at += step, held++) {
+    for (let index = first; ; index += step) {
       lane ??= await twoReleases(settings, on)
-      const write = lane.writes[at]
-      if (write === undefined) break
+      const write = lane.writes[index]
+      if (!write) break
       try {
-        await holdBack(lane, at + 1, on)
+        if (await holdBack(lane, write, index)) held++
       } catch (error) {
-        const call = write.replace(/^.*--request-timeout=\S+ /, '').slice(0, 200)
-        wrong.push(`write ${at + 1}, ${call}\n${String(error)}`)
+        wrong.push(`${write.at} ×${write.on}\n${String(error)}`)
         // What was left of it proves nothing about the next.
         lane = undefined
       }
@@ -103,6 +110,19 @@ describe.skipIf(WAITING)('S3', () => {
 })
 
 const DEPLOY = ['--env', 'production', '--yes', '--version']
+
+/** As another deployment will make it, to whichever color. */
+function asWrite(call: string, index: number, all: readonly string[]): Write {
+  const on = kindOf(call)
+  return { on, at: all.slice(0, index + 1).filter((other) => kindOf(other) === on).length }
+}
+
+/** A call's verb and object, as a regular expression. */
+const kindOf = (call: string): string =>
+  call
+    .replace(/^.*--request-timeout=\S+/, '')
+    .replace(/ --.*$/, ' ')
+    .replace(/-(blue|green) /, '-(blue|green) ')
 
 const live = async (workspace: Workspace): Promise<'blue' | 'green'> =>
   (await workspace.selector()).color === 'blue' ? 'blue' : 'green'
