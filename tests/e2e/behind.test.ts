@@ -8,7 +8,7 @@ import { until, type Finished } from '../../examples/rehearsal/program.ts'
 import type { Sample, Traffic } from '../../examples/rehearsal/traffic.ts'
 import { APP, WITNESS, type Settings, type Workspace } from '../../examples/rehearsal/workspace.ts'
 import { exits, rehearsal, safely, versions } from './suite.ts'
-import { BAD, fallsIll, MORTAL, SHORT, TOLERANT, WAITING } from './way-back.ts'
+import { BAD, fallsIll, MORTAL, SHORT, TOLERANT } from './way-back.ts'
 
 /** From the patch until nobody is served by the color that was left, in ms. */
 const LATEST = 15_000
@@ -26,7 +26,7 @@ const UNHURRIED = {
   patch: [{ op: 'replace', path: '/data/DRAIN_SECONDS', value: '3' }],
 }
 
-describe.skipIf(WAITING)('S9', () => {
+describe('S9', () => {
   const stage = rehearsal()
 
   /** 1.0.0 is live in blue. */

@@ -6,7 +6,7 @@ import { describe, expect } from 'bun:test'
 import { kubectlShim, type Shim } from '../../examples/rehearsal/kubectl-shim.ts'
 import { APP, type Settings, type Workspace } from '../../examples/rehearsal/workspace.ts'
 import { exits, rehearsal, safely } from './suite.ts'
-import { namesNoOtherColor, nothingLeft, outside, SHORT, verdict, WAITING } from './way-back.ts'
+import { namesNoOtherColor, nothingLeft, outside, SHORT, verdict } from './way-back.ts'
 
 /** What writes to a color, or moves users. Records and leases are none of it. */
 const WRITES = ' (apply|scale|rollout restart|patch (service|deployment|hpa|horizontalpodautoscaler)) '
@@ -29,7 +29,7 @@ interface Lane {
   holds: { blue: string; green: string }
 }
 
-describe.skipIf(WAITING)('S3', () => {
+describe('S3', () => {
   const stage = rehearsal()
 
   /** 1.0.0 in blue, 2.0.0 live in green. */

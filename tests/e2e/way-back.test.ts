@@ -19,7 +19,6 @@ import {
   tellsTheTruth,
   TOLERANT,
   verdict,
-  WAITING,
   type State,
 } from './way-back.ts'
 
@@ -65,7 +64,7 @@ const killed: readonly (Ending & { by: 'rollback' | 'repair' })[] = [
   { old: 'gone', by: 'repair', code: 4, ends: WORSE },
 ]
 
-describe.skipIf(WAITING)('S9', () => {
+describe('S9', () => {
   const stage = rehearsal()
 
   /** 1.0.0 is live in blue. */

@@ -5,9 +5,6 @@ import { until, type Finished } from '../../examples/rehearsal/program.ts'
 import { APP, TIMES, WITNESS, type Settings, type Workspace } from '../../examples/rehearsal/workspace.ts'
 import { REAL } from './suite.ts'
 
-/** Until lib/release holds the law of the way back, its tests run on request alone. */
-export const WAITING = !process.env.WAY_BACK
-
 /** Times so short that what is waited for in vain ends soon; containers of a real cluster take theirs. */
 export const SHORT: Settings = {
   witness: { ...WITNESS, before: '200ms', after: '300ms' },
