@@ -13,8 +13,7 @@ import { run, type Terms } from '../lib/release/deployment.ts'
 import { resume } from '../lib/release/resume.ts'
 import { choiceOf, gatesOf } from '../verify/gates.ts'
 
-const usage = `Usage: bun scripts/deploy.ts --env NAME (--version|--image|--release) [flags]
-       bun scripts/deploy.ts --env NAME --resume ID [flags]
+const usage = `Usage: bun scripts/deploy.ts --env NAME (--version|--image|--release|--resume)
 
   --env NAME       environment in deploy.yaml
   --version TAG    tag of the image that deploy.yaml names
@@ -36,9 +35,8 @@ const usage = `Usage: bun scripts/deploy.ts --env NAME (--version|--image|--rele
   --json           the record on standard output, also of a run that failed
   --verbose        the whole difference, and commands as a whole
 
-Exit: 0 done, 1 failed (traffic did not move), 2 usage or configuration,
-3 rolled back, 4 needs a person, 5 locked or held, 6 refused, 70 timed out,
-130 interrupted (traffic did not move)
+Exit: 0 done, 2 usage, 3 rolled back, 4 needs a person, 5 locked or held,
+6 refused; traffic did not move: 1 failed, 70 timed out, 130 interrupted
 `
 
 const options = {

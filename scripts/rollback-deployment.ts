@@ -35,8 +35,9 @@ const usage = `Usage: bun scripts/rollback-deployment.ts --env NAME [flags]
   --verbose           the whole difference, and commands as a whole
 
 Exit: 0 done, 1 failed (traffic did not move), 2 usage or configuration,
-4 traffic moved but is not proven, or needs a person, 5 somebody else took
-over, 6 refused, 70 timed out, 130 interrupted (traffic did not move)
+3 put back again (rolling), 4 traffic moved but is not proven, or needs a
+person, 5 somebody else took over, 6 refused, 70 timed out, 130 interrupted
+(traffic did not move)
 `
 
 const options = {

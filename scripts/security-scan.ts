@@ -38,10 +38,10 @@ From the environment: NVD_API_KEY, DEPENDENCY_CHECK_DATA (its data's folder)
 Exit: 0 passed, 1 findings or a scanner that failed, 2 usage, 130 interrupted
 `
 
-const { config, json, help } = common
+const { config, json, verbose, help } = common
 const value = { type: 'string' } as const
 const own = { folder: value, 'fail-on': value, waivers: value, timeout: value, image: value, out: value }
-const options = { config, json, help, ...own, skip: value, reason: value } as const
+const options = { config, json, verbose, help, ...own, skip: value, reason: value } as const
 
 if (import.meta.main) {
   await main(usage, options, async ({ flags, log, signal }) => {

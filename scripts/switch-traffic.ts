@@ -27,7 +27,8 @@ const usage = `Usage: bun scripts/switch-traffic.ts --env NAME --to blue|green [
   --verbose        commands as a whole
 
 Exit: 0 done, 1 failed (traffic did not move), 2 usage or configuration,
-3 switched back, 4 needs a person, 5 locked or held, 6 refused
+3 switched back, 4 needs a person, 5 locked or held, 6 refused,
+70 timed out, 130 interrupted (traffic did not move)
 `
 
 const options = {

@@ -3,8 +3,7 @@
  * and each of them must have been possible. The phone and the network are simulated, as Lighthouse does by
  * default. Over plain http, what only https can have (`is-on-https`, `redirects-http`, `has-hsts`) is left out.
  */
-import { copyFile, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { copyFile, mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Gate, Target } from '../lib/check.ts'
 import { seconds } from '../lib/clock.ts'
@@ -12,6 +11,7 @@ import { shell } from '../lib/command.ts'
 import { sentence } from '../lib/errors.ts'
 import { parseJson } from '../lib/json.ts'
 import type { PageQualitySettings } from '../lib/settings/gates.ts'
+import { temporaryFolder } from '../lib/temporary.ts'
 import { findBrowser, type Variables } from './browser.ts'
 import { judge, unclear } from './page-quality/judge.ts'
 import { runs, type Request, type Run } from './page-quality/runs.ts'
@@ -24,7 +24,8 @@ const sh = shell(() => {})
 export function pageQuality(settings: PageQualitySettings, variables: Variables = process.env): Gate {
   return async (target, signal, progress) => {
     const started = performance.now()
-    const work = await mkdtemp(join(tmpdir(), 'page-quality-'))
+    using temporary = temporaryFolder()
+    const work = temporary.path
     try {
       const browser = await findBrowser(variables)
       const measured = await measure(settings, target, browser, work, signal, progress)
@@ -36,8 +37,6 @@ export function pageQuality(settings: PageQualitySettings, variables: Variables 
       signal.throwIfAborted()
       const ms = performance.now() - started
       return [{ gate: FOLDER, ms, ...unclear(sentence(error)) }]
-    } finally {
-      await rm(work, { recursive: true, force: true, maxRetries: 5 })
     }
   }
 }

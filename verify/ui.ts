@@ -3,7 +3,7 @@
  * configuration are the application's. What the verdict hangs on is decided here: a new report, no second try,
  * no `test.only`, one deadline.
  */
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir, userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { Gate, Target } from '../lib/check.ts'
@@ -12,6 +12,7 @@ import { shell, type Command } from '../lib/command.ts'
 import { sentence } from '../lib/errors.ts'
 import { parseJson } from '../lib/json.ts'
 import type { Accounts, UiSettings } from '../lib/settings/gates.ts'
+import { temporaryFolder } from '../lib/temporary.ts'
 import { findBrowser, type Variables } from './browser.ts'
 import { redacted, redactFolder } from './redact.ts'
 import { oneLine, resultsOf, unclear, type Result } from './ui-report.ts'
@@ -35,7 +36,8 @@ export function ui(settings: UiSettings, accounts: Accounts | undefined, variabl
   return async (target, signal, progress) => {
     const started = performance.now()
     // Nothing is kept before it was redacted, and no earlier report can be taken for this run's.
-    const work = await mkdtemp(join(tmpdir(), 'ui-gate-'))
+    using temporary = temporaryFolder()
+    const work = temporary.path
     try {
       if (variable && !password) throw new Error(`the variable ${variable}, ${name}'s password, is not set`)
       const env = {
@@ -55,8 +57,6 @@ export function ui(settings: UiSettings, accounts: Accounts | undefined, variabl
     } catch (error) {
       signal.throwIfAborted()
       return [{ ...unclear(clean(oneLine(sentence(error)))), gate: 'ui', ms: performance.now() - started }]
-    } finally {
-      await rm(work, { recursive: true, force: true, maxRetries: 5 })
     }
   }
 }

@@ -2,14 +2,14 @@
  * From the app's overlay to the objects that are applied: `kubectl kustomize` over a generated kustomization
  * paints the color, the digest and the release in. The overlay itself knows nothing of colors.
  */
-import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { z } from 'zod'
 import { kustomize } from '../cluster/commands.ts'
 import { manifest, type Manifest } from '../cluster/objects.ts'
 import type { World } from '../cluster/world.ts'
 import { DeployError, Exit } from '../errors.ts'
+import { temporaryFolder } from '../temporary.ts'
 import { key, names, type Color, type Release } from './color.ts'
 import { parseObjects, quoted } from './kustomize.ts'
 
@@ -36,18 +36,15 @@ const PART = 'deploy-scripts/part'
 
 /** @throws DeployError (2) when the overlay does not hold what it must */
 export async function render(world: World, painting: Painting): Promise<Rendered> {
-  const folder = mkdtempSync(join(realpathSync(tmpdir()), 'deploy-scripts-'))
-  try {
-    const parts = kustomizations(world, painting, folder)
-    for (const [part, content] of Object.entries(parts)) {
-      mkdirSync(join(folder, part), { recursive: true })
-      writeFileSync(join(folder, part, 'kustomization.yaml'), quoted(content))
-    }
-    writeFileSync(join(folder, 'kustomization.yaml'), quoted({ resources: Object.keys(parts) }))
-    return sort(world, painting.release.image, parseObjects(await world.kubectl.read(kustomize(folder))))
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
+  using temporary = temporaryFolder()
+  const folder = temporary.path
+  const parts = kustomizations(world, painting, folder)
+  for (const [part, content] of Object.entries(parts)) {
+    mkdirSync(join(folder, part), { recursive: true })
+    writeFileSync(join(folder, part, 'kustomization.yaml'), quoted(content))
   }
+  writeFileSync(join(folder, 'kustomization.yaml'), quoted({ resources: Object.keys(parts) }))
+  return sort(world, painting.release.image, parseObjects(await world.kubectl.read(kustomize(folder))))
 }
 
 /** One kustomization for each part, so that a single kubectl renders them all. */

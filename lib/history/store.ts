@@ -1,6 +1,5 @@
 /** The history in the cluster: one ConfigMap for each attempt to change what is live. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { key } from '../app/color.ts'
 import { get, getNamed, patchFrom, pointer, type JsonPatch } from '../cluster/commands.ts'
@@ -10,6 +9,7 @@ import { isMissing, KubectlError } from '../cluster/refusal.ts'
 import { DeployError, sentence } from '../errors.ts'
 import { parseJson } from '../json.ts'
 import type { Log } from '../log.ts'
+import { temporaryFolder } from '../temporary.ts'
 import { unpack } from './pack.ts'
 import { recordForm, recordName, type DeploymentRecord, type Outcome } from './record.ts'
 import { salvage } from './salvage.ts'
@@ -177,17 +177,15 @@ export async function store(
   ]
   if (entry.unreadable === undefined) operations.push({ op: 'add', path: '/data', value: data })
   const landed = (): Promise<ConfigMap | undefined> => asWritten(kubectl, entry)
-  const folder = mkdtempSync(join(tmpdir(), 'deploy-scripts-'))
+  using folder = temporaryFolder()
+  const file = join(folder.path, 'record.json')
   try {
-    const file = join(folder, 'record.json')
     writeFileSync(file, JSON.stringify(operations))
     const patch = patchFrom(file, 'configmap', recordName(entry.app, entry.id))
     await (once ? kubectl.quietly(patch, configMap) : kubectl.insist(patch, configMap, { landed }))
   } catch (error) {
     if (!(error instanceof KubectlError) || error.refusal !== 'TestFailed') throw error
     throw new DeployError(`somebody else has closed the record ${entry.id} since`)
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
   }
 }
 

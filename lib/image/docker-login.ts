@@ -2,13 +2,14 @@
  * A login for as long as a script runs: REGISTRY_USERNAME and REGISTRY_PASSWORD go into a docker configuration
  * of their own, in a folder that only this user can read and that is removed afterwards.
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { homedir, tmpdir } from 'node:os'
+import { readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { Shell } from '../command.ts'
 import { DeployError, Exit } from '../errors.ts'
 import { parseJson } from '../json.ts'
+import { temporaryFolder } from '../temporary.ts'
 import { login } from './docker.ts'
 
 type Variables = Record<string, string | undefined>
@@ -27,7 +28,8 @@ export async function loggedIn<T>(
     const missing = username ? 'REGISTRY_PASSWORD' : 'REGISTRY_USERNAME'
     throw new DeployError(`${missing} is not set, which a login needs too`, Exit.usage)
   }
-  const folder = mkdtempSync(join(tmpdir(), 'docker-login-'))
+  using temporary = temporaryFolder()
+  const folder = temporary.path
   try {
     adopt(before ?? join(homedir(), '.docker'), folder)
     variables.DOCKER_CONFIG = folder
@@ -40,7 +42,6 @@ export async function loggedIn<T>(
   } finally {
     if (before === undefined) delete variables.DOCKER_CONFIG
     else variables.DOCKER_CONFIG = before
-    rmSync(folder, { recursive: true, force: true })
   }
 }
 

@@ -6,11 +6,12 @@
  * everybody who lists processes. OSS Index refuses anonymous users since 2025, and npm's old audit endpoint, which
  * the Node audit analyzer asks, comes and goes; `npm audit` covers it. So both are off.
  */
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { homedir, tmpdir, userInfo } from 'node:os'
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { homedir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import type { Command, Output } from '../command.ts'
 import { DeployError } from '../errors.ts'
+import { temporaryFolder } from '../temporary.ts'
 import type { Finding } from './finding.ts'
 import { readFindings } from './dependency-check-report.ts'
 import { last, mustHaveRun } from './report.ts'
@@ -92,19 +93,15 @@ export async function runDependencyCheck(
   const data = dataFolder(variables)
   mkdirSync(data, { recursive: true })
   rmSync(join(report, REPORT), { force: true })
-  const secret = mkdtempSync(join(tmpdir(), 'dependency-check-'))
-  try {
-    const key = variables.NVD_API_KEY
-    const properties = key ? writeKey(join(secret, 'nvd.properties'), key) : undefined
-    const places = { folder, report, data, ...(properties !== undefined && { properties }) }
-    const { uid, gid } = userInfo()
-    const command = program ? dependencyCheck(program, places) : containerised(image, `${uid}:${gid}`, places)
-    const output = await run(command)
-    mustHaveRun(command, output)
-    return readFindings(output.exitCode, readText(join(report, REPORT), output), program ? folder : '/src')
-  } finally {
-    rmSync(secret, { recursive: true, force: true })
-  }
+  using secret = temporaryFolder()
+  const key = variables.NVD_API_KEY
+  const properties = key ? writeKey(join(secret.path, 'nvd.properties'), key) : undefined
+  const places = { folder, report, data, ...(properties !== undefined && { properties }) }
+  const { uid, gid } = userInfo()
+  const command = program ? dependencyCheck(program, places) : containerised(image, `${uid}:${gid}`, places)
+  const output = await run(command)
+  mustHaveRun(command, output)
+  return readFindings(output.exitCode, readText(join(report, REPORT), output), program ? folder : '/src')
 }
 
 const isOnPath = (program: string, { PATH = '' }: Variables): boolean => Bun.which(program, { PATH }) !== null

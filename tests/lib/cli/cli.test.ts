@@ -141,17 +141,13 @@ test('confirm: --yes answers, and must where nobody can be asked', async () => {
   })
 })
 
-describe('the question, on a terminal', () => {
-  const asks = (env: Record<string, string> = {}) =>
-    onTerminal(
-      [
-        process.execPath,
-        '-e',
-        sourceOf(`log.print(await confirm(run, 'Deploy?\\u001B[2J') ? 'Yes.' : 'No.')`),
-      ],
-      env,
-    )
+const asks = (env: Record<string, string> = {}) =>
+  onTerminal(
+    [process.execPath, '-e', sourceOf(`log.print(await confirm(run, 'Deploy?\\u001B[2J') ? 'Yes.' : 'No.')`)],
+    env,
+  )
 
+describe('the question, on a terminal', () => {
   test.each<[string, string, string, number]>([
     ['y', 'y\r', 'Yes.', 0],
     ['yes', 'YES\r', 'Yes.', 0],
@@ -178,19 +174,19 @@ describe('the question, on a terminal', () => {
   })
 })
 
-describe('the end of a terminal', () => {
-  const waits = (file: string): string[] => [
-    process.execPath,
-    '-e',
-    sourceOf(`log.step('Wait')
-      const late = setTimeout(() => {}, 60_000)
-      await new Promise((resolve) => signal.addEventListener('abort', resolve))
-      clearTimeout(late)
-      for (let line = 0; line < 20; line++) log.info('nobody reads this')
-      log.done()
-      await Bun.write('${file}', String(signal.reason.message))`),
-  ]
+const waits = (file: string): string[] => [
+  process.execPath,
+  '-e',
+  sourceOf(`log.step('Wait')
+    const late = setTimeout(() => {}, 60_000)
+    await new Promise((resolve) => signal.addEventListener('abort', resolve))
+    clearTimeout(late)
+    for (let line = 0; line < 20; line++) log.info('nobody reads this')
+    log.done()
+    await Bun.write('${file}', String(signal.reason.message))`),
+]
 
+describe('the end of a terminal', () => {
   test('is an interrupt: what must still be done is done', async () => {
     const file = join(tmpdir(), `cli-test-${process.pid}`)
     const pty = onTerminal(waits(file))
