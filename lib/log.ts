@@ -9,4 +9,6 @@ export interface Log {
   block(title: string, text: string): void
   /** Ends the last step. */
   done(): void
+  /** Ends the last step as one that did not do what it says. */
+  undone(): void
 }

@@ -88,6 +88,7 @@ export function terminal(output: Output, color: boolean, now: () => number = Dat
       ),
     print: (text) => line(text.split('\n').map(withinStyle).join('\n')),
     done: () => end(style.green('✓')),
+    undone: () => end(style.red('✗')),
     fail: (message) => {
       end(style.red('✗'))
       line(`${style.red('✗')} ${harmless(message)}`)

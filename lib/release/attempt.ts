@@ -46,7 +46,10 @@ export async function closing(
   const { journal, log, signal } = attempt
   try {
     const ending = await body(attempt)
-    if (ending.remark !== undefined) log.warn(ending.remark)
+    if (ending.remark !== undefined) {
+      log.undone()
+      log.warn(ending.remark)
+    }
     log.step('Close the record')
     await closeWell(attempt, journal, ending, () => giveBack(attempt, journal.entry))
   } catch (error) {

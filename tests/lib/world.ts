@@ -52,6 +52,7 @@ export class RecordingLog implements Log {
   warn = (line: string): void => void this.warnings.push(line)
   block = (title: string, text: string): void => void this.lines.push(title, text)
   done = (): void => void this.ended++
+  undone = (): void => void this.lines.push(`✗ ${this.steps.at(-1)}`)
 }
 
 /** Times that nothing else sleeps for, by which a test finds the moment. */

@@ -424,6 +424,20 @@ describe('what goes wrong', () => {
     await app.silentUnder(clock)
   })
 
+  test('a step that did not do what it says does not end with a tick', async () => {
+    await using rehearsal = rehearse()
+    const { cluster, log } = rehearsal
+    running(cluster, { blue: '1.0.0' }, 'blue')
+    const plan = await planned(rehearsal)
+    cluster.intercept = (line) =>
+      line.startsWith(`patch deployment ${APP}-blue`)
+        ? refused('Error from server (Forbidden): no')
+        : undefined
+    await go(rehearsal, plan)
+    expect(log.lines).toContain('✗ Recycle blue: clients that kept a connection to it come over')
+    expect(log.warnings).toEqual([expect.stringMatching(/^blue was not settled: .*Forbidden/)])
+  })
+
   test('a color that failed before the switch is scaled down with --clean, and left without', async () => {
     for (const clean of [true, false]) {
       await using rehearsal = rehearse()
