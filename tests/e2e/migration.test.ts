@@ -6,8 +6,15 @@ import { exits, rehearsal, safely } from './suite.ts'
 
 const stage = rehearsal()
 
-/** A migration that is told to end finishes its work first, as a long transaction does. */
-const SLOW = `process.on('SIGTERM', () => {}); setTimeout(() => process.exit(0), 12_000)`
+/** Works until it is told to end, and finishes its transaction first. */
+const LONG = `process.on('SIGTERM', () => setTimeout(() => process.exit(0), 8000)); setInterval(() => {}, 1000)`
+
+const SHORT = 'setTimeout(() => process.exit(0), 5000)'
+
+function migrateBy(workspace: Workspace, code: string): void {
+  const patch = [{ op: 'replace', path: `${CONTAINER}/command`, value: ['bun', '-e', code] }]
+  workspace.overlay({ patches: { migration: [{ target: { kind: 'Job' }, patch }] } })
+}
 
 /** Pods of migrations in which something runs at this moment. */
 async function running(workspace: Workspace): Promise<string[]> {
@@ -20,8 +27,7 @@ async function running(workspace: Workspace): Promise<string[]> {
 safely('S4: a migration waits until that of a run which was killed has ended', async () => {
   const workspace = await stage().open({ replicas: 1, migration: true }, '1.0.0', '2.0.0')
   exits(await workspace.deploy('1.0.0'), 0)
-  const patch = [{ op: 'replace', path: `${CONTAINER}/command`, value: ['bun', '-e', SLOW] }]
-  workspace.overlay({ patches: { migration: [{ target: { kind: 'Job' }, patch }] } })
+  migrateBy(workspace, LONG)
   workspace.configure({ lock: '5s' })
   const killed = workspace.start('deploy', ['--env', 'production', '--yes', '--version', '2.0.0'])
   const early = killed.ended.then(({ stderr }) => Promise.reject(new Error(stderr)))
@@ -29,6 +35,7 @@ safely('S4: a migration waits until that of a run which was killed has ended', a
   killed.signal('SIGKILL')
   await Promise.allSettled([early])
 
+  migrateBy(workspace, SHORT)
   const next = workspace.deploy('2.0.0')
   const ended = next.then(() => true)
   const met = new Set<string>()
