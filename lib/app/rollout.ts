@@ -3,7 +3,7 @@ import { waitUntil } from '../clock.ts'
 import { isEnding } from '../cluster/objects.ts'
 import type { World } from '../cluster/world.ts'
 import { raiseBounds } from './autoscaler.ts'
-import { breakdown, explained, type Since } from './breakdown.ts'
+import { breakdown, explained, withoutNode, type Since } from './breakdown.ts'
 import type { Color, Place } from './color.ts'
 import { restartColor, scaleColor } from './fenced.ts'
 import { capacity, obstacles, obstaclesBack } from './live.ts'
@@ -23,7 +23,7 @@ export async function waitReady(world: World, color: Place, atLeast: number): Pr
       const broken = breakdown(state, { since, now: clock.now(), ...environment.timeouts })
       if (broken) throw await explained(world, color, broken)
       const missing = obstacles(state, atLeast)
-      return missing.length === 0 ? { done: observed } : missing.join('; ')
+      return missing.length === 0 ? { done: observed } : waitingFor(state, missing)
     },
     {
       clock,
@@ -59,7 +59,7 @@ export async function keepPace(world: World, color: Color, live: Color, atLeast:
       await raiseBounds(world, state, wanted)
       await scaleColor(world, state, wanted)
     }
-    return missing.join('; ')
+    return waitingFor(state, missing)
   }
   const progress = (state: string) => log.progress(state)
   const within = environment.timeouts.rollout
@@ -72,6 +72,10 @@ export async function keepPace(world: World, color: Color, live: Color, atLeast:
     what: `${color} was not ready`,
   })
 }
+
+/** What is missing, and whether it is a node. */
+const waitingFor = (state: ColorState, missing: readonly string[]): string =>
+  [...missing, withoutNode(state)].filter((text) => text !== undefined).join('; ')
 
 /** How long users wait for the capacity of what they go back to, in ms, once one pod of it is ready. */
 export const PATIENCE = 30_000
@@ -93,7 +97,7 @@ export async function waitServing(world: World, color: Color, enough: number): P
     const broken = breakdown(state, { since, now: clock.now(), ...environment.timeouts })
     if (missing.length === 0 && (broken || clock.now() - began >= PATIENCE)) return { done: observed }
     if (broken) throw await explained(world, color, broken)
-    return [...missing, `${state.ready.length} of ${enough} pods ready`].join('; ')
+    return waitingFor(state, [...missing, `${state.ready.length} of ${enough} pods ready`])
   }
   const progress = (state: string) => log.progress(state)
   const within = environment.timeouts.rollout

@@ -4,6 +4,7 @@
  */
 import { declaredBounds } from '../app/autoscaler.ts'
 import { side } from '../app/observe.ts'
+import { pruneLeftovers } from '../app/prune.ts'
 import { waitServing } from '../app/rollout.ts'
 import type { Gates } from '../check.ts'
 import type { World } from '../cluster/world.ts'
@@ -57,6 +58,7 @@ export async function restartRelease(
         await beforeUsers(attempt, request, plan, () => startAgain(attempt, request, plan))
         const ending = await enter(attempt, { from, to }, 'rollback')
         await tidyUp(attempt, () => clearAfter(attempt, { from, release }))
+        await pruneLeftovers(attempt, to, plan.rendered.painted)
         return ending
       })
     },

@@ -34,6 +34,7 @@ export interface RollingPlan {
   observed: Observed
   rendered: Rendered
   difference: string
+  notes: string[]
 }
 
 /** Reads, renders, and lets the server judge every object; changes nothing. */
@@ -52,14 +53,14 @@ export async function planRolling(world: World, request: Request): Promise<Rolli
   const objects = [...rendered.painted, ...rendered.shared]
   const deployment = rendered.painted.find(({ kind }) => kind === 'Deployment')
   const from = observed.colors.plain.release
-  const [changes] = await Promise.all([
+  const [changes, , notes] = await Promise.all([
     difference(world, from ? objects : []),
     dryRun(world, objects),
     deployment &&
       !kept &&
       checkQuota(kubectl, deployment, declaredReplicas(rendered.painted), observed.colors.plain),
   ])
-  return { release, from, observed, rendered, difference: changes }
+  return { release, from, observed, rendered, difference: changes, notes: notes || [] }
 }
 
 /** An autoscaler has set the number of pods; the declared one would undo that in the middle of a rollout. */
@@ -146,7 +147,8 @@ async function rollOut(
 async function applyAndWait(world: World, objects: readonly Manifest[]): Promise<void> {
   const { app } = world.environment
   await applyAll(world, objects)
-  await pruneAutoscaler(world, 'plain', objects)
+  // It may have resized what was just applied.
+  if (await pruneAutoscaler(world, 'plain', objects)) await applyAll(world, objects)
   const observed = await waitReady(world, 'plain', declaredReplicas(objects))
   await pruneLeftovers(world, 'plain', objects)
   for (const [name, current] of Object.entries({

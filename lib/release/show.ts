@@ -27,11 +27,12 @@ export function showPlan({ environment }: World, plan: Plan, gates: Gates): stri
 
 export function showRolling(
   { environment }: World,
-  { from, release: next, observed }: RollingPlan,
+  { from, release: next, observed, notes }: RollingPlan,
   gates: Gates,
 ): string[] {
   return [
     `live     ${from ? stateLine(observed.colors.plain) : 'nothing yet: this is the first release'}`,
+    ...notes.map((note) => `note     ${note}`),
     `roll out ${next.version}  ${shortImage(next.image)}`,
     `gates    ${gates.names.join(', ')}`,
     `undo     bun scripts/rollback-deployment.ts --env ${environment.name}`,

@@ -81,6 +81,11 @@ test('a switch from start to end: its writes are printed, its record is in the h
   await using rehearsed = rehearseScripts(digest('c'))
   const { cluster } = rehearsed
   running(cluster, { blue: '1.0.0', green: '1.1.0' }, 'blue')
+  // Users have been on green before.
+  lastSwitch(cluster, {
+    from: { color: 'green', ...made('1.1.0') },
+    to: { color: 'blue', ...made('1.0.0') },
+  })
   const app = Bun.serve({
     hostname: '127.0.0.1',
     port: 0,

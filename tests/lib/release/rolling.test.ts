@@ -39,6 +39,7 @@ async function planned({ observed }: Rehearsal): Promise<RollingPlan> {
     observed: seen,
     rendered: { painted, kept: painted, shared: [service(APP)], compared: [], migration: [] },
     difference: '',
+    notes: [],
   }
 }
 
