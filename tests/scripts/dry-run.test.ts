@@ -103,6 +103,8 @@ test('a switch from start to end: its writes are printed, its record is in the h
     '--json',
     '--reason',
     'a test',
+    '--override',
+    'no deployment has put it there',
     ...quick,
   )
   await app.stop(true)
