@@ -34,6 +34,12 @@ const looks: {
     code: 2,
     err: /test is deployed through the context "test", but the context is "production"/,
   },
+  ...['deployment-status.ts', 'verify-deployment.ts'].map((script) => ({
+    name: `${script} through another context`,
+    args: (): [string, ...string[]] => [script, '--context', 'production'],
+    code: 2,
+    err: /test is deployed through the context "test", but the context is "production"/,
+  })),
   {
     name: 'rollback --dry-run says where it leads',
     args: ({ cluster }) => {
@@ -102,6 +108,8 @@ test('a switch from start to end: its writes are printed, its record is in the h
     '--json',
     '--reason',
     'a test',
+    '--override',
+    'no deployment has put it there',
     ...quick,
   )
   await app.stop(true)
