@@ -10,12 +10,12 @@ import { observe } from '../app/observe.ts'
 import type { Gates } from '../check.ts'
 import type { Manifest } from '../cluster/objects.ts'
 import type { World } from '../cluster/world.ts'
-import { DeployError } from '../errors.ts'
+import { DeployError, Exit, sentence } from '../errors.ts'
 import { journalled, openRecord, type Journal } from '../history/journal.ts'
-import type { Lock } from '../history/lock.ts'
+import { isLockLoss, type Lock } from '../history/lock.ts'
 import { prune } from '../history/prune.ts'
 import type { DeploymentRecord } from '../history/record.ts'
-import { closeFailed, closeWell, tidyUp, type Ending } from './settle.ts'
+import { closeFailed, closeWell, left, tidyUp, type Ending } from './settle.ts'
 
 export interface Attempt extends World {
   lock: Lock
@@ -46,6 +46,7 @@ export async function closing(
   const { journal, log, signal } = attempt
   try {
     const ending = await body(attempt)
+    if (isLockLoss(signal.reason)) throw await leftEarly(attempt, signal.reason)
     if (ending.remark !== undefined) {
       log.undone()
       log.warn(ending.remark)
@@ -60,6 +61,12 @@ export async function closing(
     if (!signal.aborted) await tidyUp(attempt, () => makeRoom(attempt))
   }
   return journal.entry
+}
+
+/** The lock was lost when all seemed done: whether it is somebody else's decides what is said. */
+async function leftEarly(attempt: Attempt, reason: unknown): Promise<DeployError> {
+  const to = colors.find((color) => color === attempt.journal.entry.to.color)
+  return to ? await left(attempt, to, reason) : new DeployError(sentence(reason), Exit.locked)
 }
 
 /**

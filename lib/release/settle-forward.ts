@@ -34,6 +34,7 @@ export async function settleForward(
         throw new DeployError(`${met} new connections met another color than ${to} while it was drained`)
       await retire(attempt, observed.colors[from])
       await tidyUp(attempt, () => selectPreview(attempt, observed, from))
+      signal.throwIfAborted() // by an interrupt, or by whoever took the lock over meanwhile
     }
   } catch (error) {
     const stopped = await reasonToStop(attempt, to, error)

@@ -132,9 +132,8 @@ safely('S1: a pod that only carries the labels of a color never gets traffic', a
   const refused = exits(await workspace.deploy('2.0.0'), 70)
   expect(refused.stderr).toContain(`stray carry green's labels but do not belong to Deployment ${APP}-green`)
   const moment = Date.now()
-  expect(exits(await workspace.run('switch-traffic', ['--to', 'green', '--yes']), 1).stderr).toContain(
-    'stray carry',
-  )
+  const toGreen = ['--to', 'green', '--yes', '--override', 'a test']
+  expect(exits(await workspace.run('switch-traffic', toGreen), 1).stderr).toContain('stray carry')
   expect(await workspace.selector()).toEqual({ app: APP, color: 'blue' })
   const samples = await traffic.stop()
   unharmed(samples)
@@ -154,7 +153,7 @@ safely('S5: a selector that these scripts never write is never guessed at', asyn
   )
   for (const run of [workspace.deploy('2.0.0'), workspace.rollback()]) {
     expect(exits(await run, 1).stderr).toMatch(
-      /selects .*"tier":"web".*kubectl patch service chatbot-platform/s,
+      /selects .*"tier":"web".*kubectl --context=\S+ --namespace=\S+ patch service chatbot-platform/s,
     )
   }
   const { problem, live } = await workspace.status()

@@ -25,7 +25,9 @@ safely(
     const shim = kubectlShim(workspace)
     const flags = ['--env', 'production', '--yes', '--reason', 'login is broken']
     const run = exits(await shim.start('rollback-deployment', flags).ended, 0)
-    expect(run.stderr).toMatch(/1\.0\.0 is live in production \(blue\) after \d+ ms/)
+    expect(run.stderr).toMatch(
+      /1\.0\.0 is live in production \(blue\), \S+ m?s after the patch; nobody is on green since \S+ m?s after it/,
+    )
     const samples = await traffic.stop()
     unharmed(samples)
     expect(versions(samples)).toEqual(['2.0.0', '1.0.0'])
@@ -99,7 +101,7 @@ safely('S1: a rollback to a color without pods never moves traffic before they a
   await workspace.kubectl('scale', 'deployment', `${APP}-blue`, '--replicas=0')
   await workspace.kubectl('wait', '--for=delete', 'pods', '-l', 'color=blue', '--timeout=300s')
   expect((await workspace.status()).rollback).toMatch(
-    /to 1\.0\.0 in blue must start pods first: 0 of 2 pods ready/,
+    /to 1\.0\.0 in blue must start pods first: no pod of blue is ready; 0 of 2 pods ready/,
   )
   const traffic = await workspace.traffic(40, 4)
   const back = exits(await workspace.rollback(), 0)
