@@ -26,9 +26,12 @@ export interface Started {
 /** The repository, from where the scripts are run. */
 export const ROOT = new URL('../..', import.meta.url).pathname.replace(/\/$/, '')
 
+/** ms, far more than anything here takes on a machine that is not overloaded. */
+const PATIENCE = 180_000
+
 /** Starts a program. `ended` never rejects: a deadline that passed is exit code 137. */
 export function start(command: readonly string[], options: Options = {}): Started {
-  const { cwd = ROOT, env = {}, input, onLine, within = 180_000 } = options
+  const { cwd = ROOT, env = {}, input, onLine, within = PATIENCE } = options
   const began = performance.now()
   const child = Bun.spawn([...command], {
     cwd,
@@ -73,11 +76,14 @@ export async function output(command: readonly string[], options: Options = {}):
   throw new Error(`${command.join(' ')} exited with ${code}: ${stderr.trim() || stdout.trim()}`)
 }
 
-/** Looks until `look` answers something. @throws Error naming what was waited for */
+/**
+ * Looks until `look` answers something, by default for as long as a program may run: what is waited for is mostly one's
+ * doing, and a slow machine is no fault of it. @throws Error naming what was waited for
+ */
 export async function until<T>(
   what: string,
   look: () => Promise<T | undefined> | T | undefined,
-  within = 60_000,
+  within = PATIENCE,
 ): Promise<T> {
   const deadline = performance.now() + within
   for (;;) {
