@@ -2,10 +2,10 @@
 import type { Color } from '../app/color.ts'
 import { scaleColor } from '../app/fenced.ts'
 import { observe } from '../app/observe.ts'
-import { DeployError } from '../errors.ts'
+import { DeployError, Exit, sentence } from '../errors.ts'
 import { isLockLoss } from '../history/lock.ts'
 import type { Attempt } from './attempt.ts'
-import { whereUsersAre, type Where } from './fence.ts'
+import { TAKEN_OVER, whereUsersAre, type Where } from './fence.ts'
 import type { Plan, Request } from './plan.ts'
 import { AfterSwitch } from './settle.ts'
 
@@ -21,10 +21,18 @@ export async function beforeUsers<T>(
   } catch (error) {
     if (error instanceof AfterSwitch) throw error
     const now = await whereUsersAre(attempt).catch(() => undefined)
-    const ours = !isLockLoss(error) && !isLockLoss(attempt.signal.reason)
+    const why = reasonOf(attempt, error, now)
+    const ours = !isLockLoss(why) && !isLockLoss(attempt.signal.reason)
     if (clean && ours && now?.color !== to) await scaleDown(attempt, to)
-    throw saying(error, from, now)
+    throw saying(why, from, now)
   }
+}
+
+/** A run that was stopped for long wakes up to whatever broke first: that somebody has its lock is why it ends. */
+function reasonOf({ lock, log }: Attempt, error: unknown, now: Where | undefined): unknown {
+  if (isLockLoss(error) || now?.token === undefined || now.token === lock.token) return error
+  log.warn(sentence(error))
+  return new DeployError(TAKEN_OVER, Exit.locked)
 }
 
 /** The same error, which also says where users are: it is the run's last word. */
