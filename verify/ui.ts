@@ -64,6 +64,8 @@ export function ui(settings: UiSettings, accounts: Accounts | undefined, variabl
 /** What the specs' configuration reads, and where Playwright writes. */
 function environment({ url, verification }: Target, work: string, browser: string): Record<string, string> {
   return {
+    // Playwright refuses to run where another runner's worker has started it.
+    JEST_WORKER_ID: '',
     TARGET_URL: url,
     VERIFY_ID: verification,
     CHROMIUM_PATH: browser,
