@@ -13,7 +13,7 @@ import {
   type JsonPatch,
 } from '../cluster/commands.ts'
 import { deployment, stored, type Deployment, type Manifest } from '../cluster/objects.ts'
-import { isConflict } from '../cluster/refusal.ts'
+import { isConflict, KubectlError } from '../cluster/refusal.ts'
 import type { World } from '../cluster/world.ts'
 import { DeployError } from '../errors.ts'
 import { key, type Color } from './color.ts'
@@ -32,30 +32,44 @@ export function unchanged({ metadata }: Deployment): JsonPatch {
 
 /** Sets a color's number of pods. @throws KubectlError (TestFailed) when the color is somebody else's by now */
 export async function scaleColor(world: World, state: ColorState, replicas: number): Promise<void> {
-  await patchColor(world, state, { op: 'replace', path: '/spec/replicas', value: replicas })
+  const change = { op: 'replace', path: '/spec/replicas', value: replicas } as const
+  await patchColor(world, state, change, ({ spec }) => spec.replicas === replicas)
 }
+
+const RESTARTED = 'kubectl.kubernetes.io/restartedAt'
 
 /** Replaces a color's pods one after the other, as `kubectl rollout restart` does. @throws as `scaleColor` */
 export async function restartColor(world: World, state: ColorState): Promise<void> {
-  const annotations = pointer('spec', 'template', 'metadata', 'annotations')
+  const path = pointer('spec', 'template', 'metadata', 'annotations')
   const at = new Date(world.clock.now()).toISOString()
-  const restarted = 'kubectl.kubernetes.io/restartedAt'
-  const has = state.deployment && Object.keys(state.deployment.spec.template.metadata.annotations).length > 0
-  await patchColor(
-    world,
-    state,
-    has
-      ? { op: 'add', path: `${annotations}${pointer(restarted)}`, value: at }
-      : { op: 'add', path: annotations, value: { [restarted]: at } },
-  )
+  const has = Object.keys(state.deployment?.spec.template.metadata.annotations ?? {}).length > 0
+  const change: JsonPatch = has
+    ? { op: 'add', path: `${path}${pointer(RESTARTED)}`, value: at }
+    : { op: 'add', path, value: { [RESTARTED]: at } }
+  await patchColor(world, state, change, ({ spec }) => spec.template.metadata.annotations[RESTARTED] === at)
 }
 
-async function patchColor(world: World, state: ColorState, change: JsonPatch): Promise<void> {
-  const { color, deployment: found } = state
+/** @param made whether it has been made already: an answer that is lost does not tell */
+async function patchColor(
+  { kubectl }: World,
+  { color, deployment: found }: ColorState,
+  change: JsonPatch,
+  made: (now: Deployment) => boolean,
+): Promise<void> {
   if (!found) throw new DeployError(`${color} has no Deployment`)
-  const operations = [unchanged(found), change]
-  const command = patch('deployment', found.metadata.name, operations, `--field-manager=${FIELD_MANAGER}`)
-  await world.kubectl.change(command, deployment)
+  const { name, annotations } = found.metadata
+  const command = patch('deployment', name, [unchanged(found), change], `--field-manager=${FIELD_MANAGER}`)
+  const landed = async (): Promise<Deployment | undefined> => {
+    const [now] = await kubectl.objects(getNamed(`deployment/${name}`), deployment)
+    return now && made(now) && now.metadata.annotations[key.lock] === annotations[key.lock] ? now : undefined
+  }
+  try {
+    await kubectl.insist(command, deployment, { landed, told: true })
+  } catch (error) {
+    if (!(error instanceof KubectlError) || error.refusal !== 'TestFailed') throw error
+    const what = 'somebody else has written to it since it was looked at, so it is left as it is'
+    throw new KubectlError('TestFailed', `${color}: ${what}`)
+  }
 }
 
 /**

@@ -104,18 +104,20 @@ export class Kubectl {
    * As `quietly`, for a change that may be made twice. When its answer is lost it is made again: once at the
    * least, then for ten seconds. Where the server refuses it, `landed` reads back: what it finds is the change
    * that an earlier try had made.
+   * @param options `told`: it is worth a line on the terminal
    * @throws KubectlError when `landed` found nothing, or no answer came
    */
   async insist<T>(
     command: Command,
     schema: z.ZodType<T>,
-    options: RunOptions & { landed?: () => Promise<T | undefined> } = {},
+    options: RunOptions & { landed?: () => Promise<T | undefined>; told?: boolean } = {},
   ): Promise<T[]> {
-    const { landed, ...running } = options
+    const { landed, told = false, ...running } = options
     const pauses = [...INSISTING.pauses]
     const started = this.#clock.monotonic()
     for (let tries = 1; ; tries++) {
-      const output = await this.#shell.read(this.#scoped(command), this.#options(running))
+      const run = told && tries === 1 ? this.#shell.write : this.#shell.read
+      const output = await run.call(this.#shell, this.#scoped(command), this.#options(running))
       if (output.exitCode === 0) return this.#parse(command, output.stdout, schema)
       const reason = this.#failure(command, output)
       const refusal = refusalOf(output)

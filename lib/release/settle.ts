@@ -26,7 +26,7 @@ export interface Ending {
 
 /**
  * Closes the record of a change that went well, once `restore` has put back what was changed for a time.
- * @throws AfterSwitch (4) when one of the two cannot be done: the record stays open then
+ * @throws AfterSwitch (4) when one of the two cannot be done, (5) when somebody else has come: the record stays open then
  */
 export async function closeWell(
   world: World & { lock: Lock },
@@ -43,11 +43,10 @@ export async function closeWell(
     const successor = await overtaken(world)
     if (successor) throw successor
     const { to } = journal.entry
-    const { environment } = world
     const where =
       outcome === 'succeeded' ? `Users are on ${to.version} (${to.color})` : `${to.color} is verified`
     throw new AfterSwitch(
-      `${where}, but ${what}: ${sentence(error)}. ${repairLater(environment)} does it`,
+      `${where}, but ${what}: ${sentence(error)}. ${repairLater(world.environment)} does it`,
       Exit.needsPerson,
     )
   }
