@@ -116,8 +116,8 @@ export class Kubectl {
     const pauses = [...INSISTING.pauses]
     const started = this.#clock.monotonic()
     for (let tries = 1; ; tries++) {
-      const run = told && tries === 1 ? this.#shell.write : this.#shell.read
-      const output = await run.call(this.#shell, this.#scoped(command), this.#options(running))
+      const how = told && tries === 1 ? 'write' : 'read'
+      const output = await this.#shell[how](this.#scoped(command), this.#options(running))
       if (output.exitCode === 0) return this.#parse(command, output.stdout, schema)
       const reason = this.#failure(command, output)
       const refusal = refusalOf(output)
