@@ -140,7 +140,7 @@ export function obstaclesBack(state: ColorState): string[] {
 }
 
 /** What would answer users behind a color's labels without being its release. */
-function impostors(state: ColorState): string[] {
+export function impostors(state: ColorState): string[] {
   const { color, deployment, pods, own } = state
   const name = deployment?.metadata.name
   const images = foreignImages(state)

@@ -2,11 +2,12 @@
 import { waitUntil } from '../clock.ts'
 import { isEnding } from '../cluster/objects.ts'
 import type { World } from '../cluster/world.ts'
+import { DeployError } from '../errors.ts'
 import { raiseBounds } from './autoscaler.ts'
 import { breakdown, explained, withoutNode, type Since } from './breakdown.ts'
 import type { Color, Place } from './color.ts'
 import { restartColor, scaleColor } from './fenced.ts'
-import { capacity, obstacles, obstaclesBack } from './live.ts'
+import { capacity, impostors, obstacles, obstaclesBack } from './live.ts'
 import { observe, type ColorState, type Observed } from './observe.ts'
 
 /**
@@ -88,7 +89,7 @@ export const PATIENCE = 30_000
 /**
  * Waits for a color that users are to go back to: until it has `enough` pods ready or, where that takes long or
  * will not come, at least one (S9).
- * @throws DeployError (1) when none of its pods can become ready; (70) when none has in time
+ * @throws DeployError (1) when none of its pods can become ready, or something else would answer; (70) when none has in time
  */
 export async function waitServing(world: World, color: Color, enough: number): Promise<Observed> {
   const { environment, clock, kubectl, log, signal } = world
@@ -97,6 +98,8 @@ export async function waitServing(world: World, color: Color, enough: number): P
   const look = async (): Promise<{ done: Observed } | string> => {
     const observed = await observe(environment.app, kubectl)
     const state = observed.colors[color]
+    const wrong = state.deployment ? impostors(state) : [`${color} has no Deployment`]
+    if (wrong.length > 0) throw new DeployError(`Traffic may not go to ${color}: ${wrong.join('; ')}`)
     const missing = obstaclesBack(state)
     if (missing.length === 0 && state.ready.length >= enough) return { done: observed }
     const broken = breakdown(state, { since, now: clock.now(), ...environment.timeouts })

@@ -232,11 +232,11 @@ export async function enter(
   { from, to }: Way,
   kind: 'rollback' | 'switch',
 ): Promise<Ending> {
-  const { environment, kubectl, log, lock } = attempt
+  const { log, lock } = attempt
   log.step(`Switch ${from} → ${to}`)
-  const observed = await observe(environment.app, kubectl)
-  const missing = obstaclesBack(observed.colors[to])
-  if (missing.length > 0) throw new DeployError(`Traffic may not go to ${to}: ${missing.join('; ')}`)
+  // Its pods may be on their way, since somebody has left it a moment ago.
+  await startIfDown(attempt, to)
+  const observed = await waitServing(attempt, to, 1)
   sayCapacity(attempt, observed, { from, to })
   lock.check()
   const witness = await watchLive(attempt)
