@@ -1,8 +1,9 @@
 /** An autoscaler's bounds: raised while a color gets live's capacity, and given back afterwards. */
 import { z } from 'zod'
-import { FIELD_MANAGER, patch } from '../cluster/commands.ts'
-import { autoscaler, type Manifest } from '../cluster/objects.ts'
+import { FIELD_MANAGER, patch, pointer, type JsonPatch } from '../cluster/commands.ts'
+import { autoscaler, type Autoscaler, type Manifest } from '../cluster/objects.ts'
 import type { World } from '../cluster/world.ts'
+import { key } from './color.ts'
 import { withReplicas } from './manifests.ts'
 import type { ColorState, Observed } from './observe.ts'
 
@@ -38,7 +39,7 @@ export const autoscalerBounds = z.object({
 
 export type AutoscalerBounds = z.infer<typeof autoscalerBounds>
 
-/** Gives an autoscaler the bounds back that the manifests declare. */
+/** Gives an autoscaler the bounds back that the manifests declare. @throws KubectlError (TestFailed) when it is somebody else's by now */
 export async function restoreBounds(
   world: World,
   observed: Observed,
@@ -51,10 +52,10 @@ export async function restoreBounds(
   )?.autoscaler
   if (!current || (current.spec.minReplicas === minReplicas && current.spec.maxReplicas === maxReplicas))
     return
-  await setBounds(world, declared)
+  await setBounds(world, current, { minReplicas, maxReplicas })
 }
 
-/** Keeps an autoscaler from taking pods away that a color is given. */
+/** Keeps an autoscaler from taking pods away that a color is given. @throws as `restoreBounds` */
 export async function raiseBounds(
   world: World,
   { autoscaler: found }: ColorState,
@@ -62,18 +63,25 @@ export async function raiseBounds(
 ): Promise<void> {
   if (!found || found.spec.minReplicas >= pods) return
   const { minReplicas, maxReplicas } = found.spec
-  await setBounds(world, {
-    name: found.metadata.name,
+  await setBounds(world, found, {
     minReplicas: Math.max(minReplicas, pods),
     maxReplicas: Math.max(maxReplicas, pods),
   })
 }
 
-async function setBounds(world: World, { name, minReplicas, maxReplicas }: AutoscalerBounds): Promise<void> {
-  const operations = [
+/** Its status changes all the time, so only a token, where it has one, says whether it is as it was read (S3). */
+async function setBounds(
+  world: World,
+  { metadata: { name, annotations } }: Autoscaler,
+  { minReplicas, maxReplicas }: Omit<AutoscalerBounds, 'name'>,
+): Promise<void> {
+  const value = annotations[key.lock]
+  const path = pointer('metadata', 'annotations', key.lock)
+  const operations: JsonPatch[] = [
+    ...(value === undefined ? [] : [{ op: 'test', path, value } as const]),
     { op: 'add', path: '/spec/minReplicas', value: minReplicas },
     { op: 'add', path: '/spec/maxReplicas', value: maxReplicas },
-  ] as const
+  ]
   await world.kubectl
     .unstoppable()
     .change(

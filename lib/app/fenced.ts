@@ -13,7 +13,7 @@ import {
   type JsonPatch,
 } from '../cluster/commands.ts'
 import { deployment, stored, type Deployment, type Manifest } from '../cluster/objects.ts'
-import { isConflict } from '../cluster/refusal.ts'
+import { isConflict, KubectlError } from '../cluster/refusal.ts'
 import type { World } from '../cluster/world.ts'
 import { DeployError } from '../errors.ts'
 import { key, type Color } from './color.ts'
@@ -55,7 +55,13 @@ async function patchColor(world: World, state: ColorState, change: JsonPatch): P
   if (!found) throw new DeployError(`${color} has no Deployment`)
   const operations = [unchanged(found), change]
   const command = patch('deployment', found.metadata.name, operations, `--field-manager=${FIELD_MANAGER}`)
-  await world.kubectl.change(command, deployment)
+  try {
+    await world.kubectl.change(command, deployment)
+  } catch (error) {
+    if (!(error instanceof KubectlError) || error.refusal !== 'TestFailed') throw error
+    const what = 'somebody else has written to it since it was looked at, so it is left as it is'
+    throw new KubectlError('TestFailed', `${color}: ${what}`)
+  }
 }
 
 /**

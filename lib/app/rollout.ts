@@ -39,14 +39,19 @@ export async function waitReady(world: World, color: Place, atLeast: number): Pr
 /**
  * Waits until a color may take over from the live one, and raises it to what the live one has by now: gates take
  * minutes, an autoscaler seconds.
- * @throws as `waitReady`; KubectlError (TestFailed) when the color is somebody else's by now
+ * @param reading what is there, as long as the color may be written to
+ * @throws as `waitReady`; what `reading` throws; KubectlError (TestFailed) when the color is somebody else's by now
  */
-export async function keepPace(world: World, color: Color, live: Color, atLeast: number): Promise<Observed> {
-  const { environment, clock, kubectl, log, signal } = world
+export async function keepPace(
+  world: World,
+  { color, live, atLeast }: { color: Color; live: Color; atLeast: number },
+  reading: () => Promise<Observed>,
+): Promise<Observed> {
+  const { environment, clock, log, signal } = world
   const since: Since = new Map()
   let asked = 0
   const look = async (): Promise<{ done: Observed } | string> => {
-    const observed = await observe(environment.app, kubectl)
+    const observed = await reading()
     const state = observed.colors[color]
     const wanted = Math.max(atLeast, capacity(observed.colors[live]))
     const missing = obstacles(state, wanted)

@@ -15,6 +15,7 @@ import { journalled, openRecord, type Journal } from '../history/journal.ts'
 import { isLockLoss, type Lock } from '../history/lock.ts'
 import { prune } from '../history/prune.ts'
 import type { DeploymentRecord } from '../history/record.ts'
+import { isTheirs, TAKEN_OVER } from './fence.ts'
 import { closeFailed, closeWell, left, tidyUp, type Ending } from './settle.ts'
 
 export interface Attempt extends World {
@@ -72,12 +73,17 @@ async function leftEarly(attempt: Attempt, reason: unknown): Promise<DeployError
 /**
  * Puts back what a record names as changed for a time: an autoscaler's bounds, and the number of pods of a color
  * that nobody is served by. The color that is live keeps what it has.
+ * @throws DeployError (5) when the lock was taken over: whoever has it now clears up
  */
-export async function giveBack(world: World, { temporary }: DeploymentRecord): Promise<void> {
+export async function giveBack(
+  world: World & { lock: Lock },
+  { temporary }: DeploymentRecord,
+): Promise<void> {
   const { autoscaler, replicas = [] } = temporary
   if (!autoscaler && replicas.length === 0) return
   const steady = { ...world, kubectl: world.kubectl.unstoppable() }
   const observed = await observe(world.environment.app, steady.kubectl)
+  if (isTheirs(observed, world.lock)) throw new DeployError(TAKEN_OVER, Exit.locked)
   await restoreBounds(steady, observed, autoscaler)
   const selected = observed.service?.spec.selector.color
   for (const { color: name, release, replicas: wanted } of replicas) {

@@ -5,9 +5,9 @@ import { observe } from '../app/observe.ts'
 import { DeployError, Exit, sentence } from '../errors.ts'
 import { isLockLoss } from '../history/lock.ts'
 import type { Attempt } from './attempt.ts'
-import { TAKEN_OVER, whereUsersAre, type Where } from './fence.ts'
+import { isTheirs, TAKEN_OVER, whereUsersAre, type Where } from './fence.ts'
 import type { Plan, Request } from './plan.ts'
-import { AfterSwitch } from './settle.ts'
+import { AfterSwitch, tidyUp } from './settle.ts'
 
 /** What fails here has moved nobody: it is said where users are, and the new color is left for diagnosis. */
 export async function beforeUsers<T>(
@@ -23,7 +23,7 @@ export async function beforeUsers<T>(
     const now = await whereUsersAre(attempt).catch(() => undefined)
     const why = reasonOf(attempt, error, now)
     const ours = !isLockLoss(why) && !isLockLoss(attempt.signal.reason)
-    if (clean && ours && now?.color !== to) await scaleDown(attempt, to)
+    if (clean && ours) await tidyUp(attempt, () => scaleDown(attempt, to))
     throw saying(why, from, now)
   }
 }
@@ -47,7 +47,10 @@ export function saying(error: unknown, from: Color | undefined, now: Where | und
 /** The new color is left for diagnosis, unless it was asked to be cleaned. */
 async function scaleDown(attempt: Attempt, color: Plan['to']): Promise<void> {
   const world = { ...attempt, kubectl: attempt.kubectl.unstoppable() }
-  const { colors } = await observe(attempt.environment.app, world.kubectl)
+  const observed = await observe(attempt.environment.app, world.kubectl)
+  // One reading says both what is there and that users are not: who comes later is told by the color's token.
+  if (isTheirs(observed, attempt.lock) || observed.service?.spec.selector.color === color)
+    throw new DeployError(`${color} is left as it is: ${TAKEN_OVER}`)
   attempt.journal.entry.temporary.replicas = []
-  if (colors[color].deployment) await scaleColor(world, colors[color], 0)
+  if (observed.colors[color].deployment) await scaleColor(world, observed.colors[color], 0)
 }

@@ -62,7 +62,7 @@ export async function openToUsers(
 ): Promise<Ending> {
   const { from, to, replicas: atLeast } = plan
   const underway = await beforeUsers(attempt, request, plan, async () => {
-    if (from) await keepPace(attempt, to, from, atLeast)
+    if (from) await keepPace(attempt, { color: to, live: from, atLeast }, () => ensureLive(attempt, from))
     return await switchOver(attempt, { kind: 'deploy', from, to, atLeast })
   })
   return await settleForward(attempt, { from, to }, underway)

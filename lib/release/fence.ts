@@ -15,6 +15,12 @@ export class MovedAway extends DeployError {}
 export const isOurs = ({ service: found }: Observed, lock: Lock): boolean =>
   found?.metadata.annotations[key.lock] === lock.token
 
+/** Whether somebody else has put his token on the live Service. Until it is opened for the first time, it has none. */
+export function isTheirs({ service: found }: Observed, lock: Lock): boolean {
+  const token = found?.metadata.annotations[key.lock]
+  return token !== undefined && token !== lock.token
+}
+
 /**
  * Asked right before the idle color is written to: users are still where this run knows them, and the lock on
  * the live Service is still ours. Somebody may have moved them by hand, or rolled back.

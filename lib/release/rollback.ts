@@ -178,7 +178,7 @@ async function moveFirst(
   await witness.value.stop()
   const why = await stayed(outer, target, error)
   if (prepared) {
-    const world = lockedBy(outer, prepared.lock)
+    const world = { ...lockedBy(outer, prepared.lock), lock: prepared.lock }
     await closeFailed(world, journal, error, () => giveBack(world, journal.entry))
     await prepared.lock.release()
   }
