@@ -55,7 +55,8 @@ export async function switchAlone(
       drift: drift(environment.app, observed),
       from: side(observed.colors[from]),
       to: side(state),
-      temporary: { replicas: known ? comesBack(held, observed.colors[from]) : [] },
+      // Of the two, what is left in the end is emptied: the old one, or the new one where users are brought back.
+      temporary: { replicas: comesBack(held, observed.colors[known ? from : to]) },
       ...(override && { override }),
     })
     return await recorded(held, entry, [], async (attempt) =>
