@@ -63,7 +63,9 @@ export async function switchOver(attempt: Attempt, change: Change): Promise<Unde
     traffic = await moveTraffic(attempt, move, () => (moved ??= { at: patchedAt }))
     witness ??= await watchLive(attempt)
     await Promise.all([clock.sleep(environment.witness.after, signal), witness.next()])
-    const lost = losses(traffic, witness.samples, to, environment.witness.allowedFailures)
+    const { allowedFailures } = environment.witness
+    const leaving = change.kind === 'switch'
+    const lost = losses(traffic, witness.samples, to, allowedFailures, { leaving })
     reportProof(attempt, proofOf(traffic, witness.samples, to, witness.skipped))
     if (lost) throw new DeployError(lost)
     if (traffic.reached?.converged === false) throw new DeployError(halfway(traffic.reached))

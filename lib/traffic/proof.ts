@@ -28,7 +28,8 @@ function settled({ patchedAt, converged, reached }: Moved): number {
 
 /**
  * Requests that the switch cost, as a sentence; undefined when it cost no more than is allowed. A live color
- * that was failing already is not held against the new one: then only what came after it answered alone counts.
+ * that was failing already is not held against the new one: then only what can have been the new one's counts, as
+ * clients with kept connections stay on the old one.
  * @param how `leaving`: users are taken away from a color, whose answers are never held against the one that is
  * entered; and where nothing can be said, nothing is: going back asks for less harm, not for proof (S9)
  */
@@ -41,7 +42,7 @@ export function losses(
 ): string | undefined {
   if (how.leaving) return failed(tally(ofEntered(moved, samples, to), moved.patchedAt, to), allowed)
   const all = tally(samples, moved.patchedAt, to)
-  const judged = all.failuresBefore > 0 ? tally(samples, settled(moved), to) : all
+  const judged = all.failuresBefore > 0 ? tally(ofEntered(moved, samples, to), moved.patchedAt, to) : all
   if (judged.requests === 0) return 'the witness got no answer at all, so nothing is proven'
   return failed(judged, allowed)
 }

@@ -63,7 +63,7 @@ export class App {
   kept = 0
   all = 0
   /** Answers in the application's place. */
-  answer: (() => Response) | undefined
+  answer: ((request: Request) => Response) | undefined
   readonly #server
 
   constructor(color: () => unknown) {
@@ -73,7 +73,7 @@ export class App {
       fetch: (request) => {
         this.all++
         if (request.headers.get('connection') !== 'close') this.kept++
-        return this.answer?.() ?? Response.json({ color: color() })
+        return this.answer?.(request) ?? Response.json({ color: color() })
       },
     })
   }

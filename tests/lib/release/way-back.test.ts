@@ -1,6 +1,6 @@
 /** The law of the way back (S9), by whichever door it is entered. */
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { key } from '../../../lib/app/color.ts'
+import { key, type Color } from '../../../lib/app/color.ts'
 import type { Gates } from '../../../lib/check.ts'
 import { openRecord } from '../../../lib/history/journal.ts'
 import { newEntry, type DeploymentRecord } from '../../../lib/history/record.ts'
@@ -10,7 +10,16 @@ import { repairAlone, switchAlone } from '../../../lib/release/switch-alone.ts'
 import { chooseTarget } from '../../../lib/release/target.ts'
 import { refused } from '../cluster.ts'
 import { APP, SITE, live, made, service } from '../objects.ts'
-import { failure, gates, lastSwitch, rehearse, running, type Rehearsal, type Says } from '../world.ts'
+import {
+  failure,
+  gates,
+  lastSwitch,
+  moments,
+  rehearse,
+  running,
+  type Rehearsal,
+  type Says,
+} from '../world.ts'
 import { planned, recordOf, request, stored } from './setting.ts'
 
 // The machine may be busy with other things.
@@ -228,5 +237,70 @@ describe('an old release is judged by what it went live with', () => {
     expect(cluster.selector()).toEqual(live('blue'))
     expect(stored(rehearsal, id)).toMatchObject({ outcome: 'needs-person' })
     expect(pods(rehearsal)).toBe(2)
+  })
+})
+
+/**
+ * Half of what a color answers is an error that names nobody. Clients who have a connection to it stay on it as long
+ * as it has pods, as kube-proxy leaves them; and all that comes while users are moved is answered by it.
+ */
+function failing({ app, cluster, clock }: Rehearsal, bad: Color): void {
+  let asked = 0
+  app.answer = ({ headers }) => {
+    const kept =
+      headers.get('user-agent') === 'deploy-scripts-witness' && headers.get('connection') !== 'close'
+    const pinned =
+      kept && cluster.all('Pod').some(({ metadata }) => metadata.name.startsWith(`${APP}-${bad}.`))
+    const color = pinned ? bad : Reflect.get(Object(cluster.selector()), 'color')
+    return color === bad && asked++ % 2 === 0
+      ? new Response('broken', { status: 500 })
+      : Response.json({ color })
+  }
+  const before = cluster.intercept
+  cluster.intercept = async (line, ...more) => {
+    const moves = line.startsWith(`patch service ${APP} `) && line.includes('"path":"/spec/selector","value"')
+    if (moves && Bun.deepEquals(cluster.selector(), live(bad))) {
+      for (const enough = app.kept + 3; app.kept < enough; await Bun.sleep(1)) await clock.sleep(100)
+    }
+    return await before(line, ...more)
+  }
+}
+
+describe('fleeing: what the color that is left answers is not held against the one that is entered', () => {
+  test.each(doors)('$name', async ({ id, given, go, code, outcome }) => {
+    await using rehearsal = rehearse()
+    await given(rehearsal)
+    failing(rehearsal, 'green')
+    const failed = await failure(go(rehearsal, gates(says)))
+    expect(failed.code).toBe(code)
+    expect(rehearsal.cluster.selector()).toEqual(live('blue'))
+    expect(stored(rehearsal, id)).toMatchObject({ outcome })
+    await rehearsal.app.silentUnder(rehearsal.clock)
+  })
+
+  test('a switch to what has passed its gates and users have not been on', async () => {
+    await using rehearsal = rehearse()
+    running(rehearsal.cluster, { blue: '1.0.0', green: '1.1.0' }, 'blue')
+    await recordOf(rehearsal, '1.1.0', { outcome: 'verified' })
+    failing(rehearsal, 'blue')
+    const switching = { id: 'r-switch', to: 'green', reason: 'half of it fails' } as const
+    expect(await failure(switchAlone(rehearsal.world, switching, gates()))).toEqual({ code: 0, message: '' })
+    expect(rehearsal.cluster.selector()).toEqual(live('green'))
+    expect(stored(rehearsal, 'r-switch')).toMatchObject({ outcome: 'succeeded' })
+  })
+
+  test('the deployment of what mends it', async () => {
+    await using rehearsal = rehearse()
+    running(rehearsal.cluster, { blue: '1.0.0' }, 'blue')
+    const plan = await planned(rehearsal)
+    failing(rehearsal, 'blue')
+    rehearsal.clock.during.set(moments.before, async () => {
+      await rehearsal.app.watched()
+      // What was answered was answered before the patch is asked for.
+      await rehearsal.clock.sleep(1)
+    })
+    expect(await failure(deploy(rehearsal.world, request, plan, gates()))).toEqual({ code: 0, message: '' })
+    expect(rehearsal.cluster.selector()).toEqual(live('green'))
+    expect(stored(rehearsal, request.id)).toMatchObject({ outcome: 'succeeded' })
   })
 })

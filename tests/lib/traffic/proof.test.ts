@@ -49,6 +49,17 @@ describe('losses', () => {
       0,
       '1 of 1 requests failed (1 × status 500)',
     ],
+    [
+      'nor what it answers to those who stay on it with a connection that they keep',
+      [
+        sample(900, undefined, 'status 500'),
+        sample(1150, 'blue', undefined, 'kept'),
+        sample(1200, 'green'),
+        sample(1250, undefined, 'status 500', 'kept'),
+      ],
+      0,
+      undefined,
+    ],
   ])('%s', (_, samples, allowed, expected) => expect(losses(moved, samples, 'green', allowed)).toBe(expected))
 
   test('what a failing color answers while a balancer follows is not held against the new one either', () => {
