@@ -36,6 +36,7 @@ export async function planned(
     observed: await observed(),
     rendered,
     difference: '',
+    notes: [],
     drift: undefined,
   }
 }
