@@ -7,12 +7,13 @@ import {
   isUnused,
   liveColor,
   obstacles,
+  obstaclesBack,
   strangers,
 } from '../../../lib/app/live.ts'
 import { arrange, type Observed } from '../../../lib/app/observe.ts'
 import { watched } from '../../../lib/cluster/objects.ts'
 import { Cluster } from '../cluster.ts'
-import { APP, SITE, deployment, live, made, ready, service, waiting } from '../objects.ts'
+import { APP, SITE, deployment, image, live, made, ready, service, waiting } from '../objects.ts'
 import { rehearse, running } from '../world.ts'
 
 const seen = (cluster: Cluster): Observed =>
@@ -164,6 +165,164 @@ test('capacity is what is ready, not what is declared', () => {
   const cluster = blueAndGreen()
   cluster.object('Pod', 'chat-blue.1.0').status = waiting('ContainerCreating')
   expect(capacity(seen(cluster).colors.blue)).toBe(1)
+})
+
+const patchTo = (color: string): string =>
+  `kubectl --context=test --namespace=chat-test patch service chat --type=json -p '[{"op":"replace","path":"/spec/selector","value":{"app":"chat","color":"${color}"}}]'`
+
+const switchTo = (color: string) => ({ ...byHand, from: to('blue'), to: to(color) })
+
+/** The commands that an error prints, one to a line. */
+const commandsOf = (message: string): string[] =>
+  message
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line.startsWith('kubectl'))
+
+describe('a selector that nobody knows: what a person is told', () => {
+  const look = 'kubectl --context=test --namespace=chat-test get service chat -o yaml --show-managed-fields'
+  test.each<
+    [string, { spoil?: Spoil; selector: Record<string, string>; change?: object }, string | undefined]
+  >([
+    ['the color of the last switch, where it is ready', { selector: {}, change: switchTo('green') }, 'green'],
+    [
+      'the last switch before the selector',
+      { selector: { ...live('blue'), tier: 'web' }, change: switchTo('green') },
+      'green',
+    ],
+    [
+      'the color that the selector names, where nothing is known of a switch',
+      { selector: { ...live('green'), tier: 'web' } },
+      'green',
+    ],
+    [
+      'the other one, where that of the last switch has no ready pod',
+      {
+        selector: { ...live('green'), tier: 'web' },
+        change: switchTo('green'),
+        spoil: (cluster) => cluster.put(deployment('green', made('1.1.0'), 0)),
+      },
+      'blue',
+    ],
+    ['any that is ready, where neither is known', { selector: { app: APP, color: 'red' } }, 'blue'],
+    [
+      'no color, where none is ready',
+      {
+        selector: { app: APP },
+        spoil: (cluster) => {
+          for (const color of ['blue', 'green'] as const) cluster.put(deployment(color, made('1.0.0'), 0))
+        },
+      },
+      undefined,
+    ],
+  ])('%s', (_, { spoil, selector, change }, expected) => {
+    const cluster = blueAndGreen()
+    cluster.objects.delete(`Service/${APP}`)
+    cluster.put({ ...(change ? annotated(change) : service(APP)), spec: { selector } })
+    spoil?.(cluster)
+    const message = thrown(() => liveColor(SITE, seen(cluster)))
+    expect(commandsOf(message)).toEqual(expected ? [look, patchTo(expected)] : [])
+    if (!expected) expect(message).toMatch(/No color has a ready pod, so there is nowhere to send users$/)
+  })
+
+  test('pods without a color: how they get one, and no command', () => {
+    const cluster = new Cluster()
+    cluster.put(deployment('plain', made('0.9.0')))
+    cluster.put({ ...service(APP), spec: { selector: { app: APP } } })
+    const message = thrown(() => liveColor(SITE, seen(cluster)))
+    expect(message).toMatch(/configuration-guide\.md, "Adopting an application", says how they get one$/)
+    expect(commandsOf(message)).toEqual([])
+  })
+})
+
+function thrown(work: () => unknown): string {
+  try {
+    work()
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
+  return ''
+}
+
+describe('drift of what is live, and not only of where users are', () => {
+  const nowGreen = { ...byHand, to: { color: 'green', ...made('1.1.0') } }
+  function greenIsLive(): Cluster {
+    const cluster = blueAndGreen()
+    cluster.put({ ...annotated(nowGreen), spec: { selector: live('green') } })
+    return cluster
+  }
+  const other = image('f')
+  test.each<[string, Spoil, string | undefined]>([
+    ['as it was left', () => {}, undefined],
+    [
+      'another release was put there',
+      (cluster) => cluster.put(deployment('green', made('1.2.0'))),
+      'green runs 1.2.0, but users were sent there for 1.1.0 (01, bob, 2026-11-23T07:00:00Z): what is live was overwritten',
+    ],
+    [
+      'another image was set by hand',
+      (cluster) => setImage(cluster, 'green', other),
+      `green runs ${other}, which somebody put there by hand in place of 1.1.0`,
+    ],
+    [
+      'one beside it, by a webhook',
+      (cluster) => setImage(cluster, 'green', made('1.1.0').image, other),
+      undefined,
+    ],
+    ['an image of the idle color', (cluster) => setImage(cluster, 'blue', other), undefined],
+  ])('%s', (_, spoil, expected) => {
+    const cluster = greenIsLive()
+    spoil(cluster)
+    expect(drift(APP, seen(cluster))).toBe(expected)
+  })
+})
+
+/** As `kubectl set image` does it: the annotations stay. */
+function setImage(cluster: Cluster, color: 'blue' | 'green', ...images: string[]): void {
+  const { spec } = cluster.object('Deployment', `${APP}-${color}`)
+  const containers = images.map((name) => ({ name, image: name }))
+  Object.assign(spec ?? {}, { template: { metadata: {}, spec: { containers } } })
+}
+
+describe('obstaclesBack (S9): whoever goes back asks only for less harm', () => {
+  test.each<[string, Spoil, string[]]>([
+    ['all is well', () => {}, []],
+    [
+      'one pod is enough',
+      (cluster) => (cluster.object('Pod', 'chat-blue.1.0').status = waiting('CrashLoopBackOff')),
+      [],
+    ],
+    ['a rollout under way is no reason', status({ updatedReplicas: 1, observedGeneration: 0 }), []],
+    [
+      'an autoscaler that has taken pods away',
+      (cluster) => cluster.put(deployment('blue', made('1.0.0'), 1)),
+      [],
+    ],
+    [
+      'no pod at all',
+      (cluster) => cluster.put(deployment('blue', made('1.0.0'), 0)),
+      ['no pod of blue is ready'],
+    ],
+    [
+      'no Deployment',
+      (cluster) => cluster.objects.delete('Deployment/chat-blue'),
+      ['blue has no Deployment'],
+    ],
+    [
+      'strangers behind its labels',
+      (cluster) => delete cluster.object('Pod', 'chat-blue.1.0').metadata.ownerReferences,
+      ["chat-blue.1.0 carry blue's labels but do not belong to Deployment chat-blue"],
+    ],
+    [
+      'another image than users were on',
+      (cluster) => setImage(cluster, 'blue', image('f')),
+      [`Deployment chat-blue runs ${image('f')}, which somebody put there by hand`],
+    ],
+  ])('%s', (_, spoil, expected) => {
+    const cluster = blueAndGreen()
+    spoil(cluster)
+    expect(obstaclesBack(seen(cluster).colors.blue)).toEqual(expected)
+  })
 })
 
 test('small words', () => {
