@@ -17,7 +17,8 @@ const usage = `Usage: bun scripts/switch-traffic.ts --env NAME --to blue|green [
   --env NAME       environment in deploy.yaml
   --to COLOR       blue or green
   --reason TEXT    why; goes into the history
-  --override WHY   open what has not passed its gates; is recorded
+  --override WHY   open what has not passed its gates, or was gone back from;
+                   is recorded
   --wait-for-lock 10m   wait for somebody else's deployment to end
   --yes            do not ask (needed where there is no terminal)
   --context NAME   the kube context; it must be the environment's

@@ -1,7 +1,7 @@
 /** A switch without a deployment: under the lock, recorded, proven, verified. */
 import type { Color } from '../app/color.ts'
 import { drift, liveColor } from '../app/live.ts'
-import { observe, side, type ColorState } from '../app/observe.ts'
+import { observe, side, type ColorState, type Observed } from '../app/observe.ts'
 import type { Gates } from '../check.ts'
 import type { World } from '../cluster/world.ts'
 import { DeployError, Exit } from '../errors.ts'
@@ -13,7 +13,7 @@ import { repair } from './repair.ts'
 import type { Ending } from './settle.ts'
 import { settleForward } from './settle-forward.ts'
 import { switchOver } from './switchover.ts'
-import { wasLive } from './target.ts'
+import { wasLeft, wasLive } from './target.ts'
 import { underLock } from './under-lock.ts'
 import { comesBack, enter, type Way } from './way-back.ts'
 
@@ -30,7 +30,8 @@ interface SwitchRequest {
 /**
  * Sends users to the other color. One that they have been on before is gone back to, by the law of the way back;
  * any other must have passed its gates, and is opened as a deployment opens it.
- * @throws DeployError (1) when the color may not have traffic, (6) when it has not passed its gates; AfterSwitch
+ * @throws DeployError (1) when the color may not have traffic, (6) when it has not passed its gates or users were
+ * brought back from it; AfterSwitch
  */
 export async function switchAlone(
   outer: World,
@@ -44,10 +45,10 @@ export async function switchAlone(
     const from = liveColor(environment, observed)
     if (from === to) throw new DeployError(`Users are on ${to} already`)
     const state = observed.colors[to]
-    const known = wasLive(observed, side(state))
+    const known = wasLive(observed, side(state)) && !wasLeft(observed, side(state))
     // A freeze keeps nobody on what they want to leave.
     if (!known) refuseHeld(observed, held.clock.now(), environment)
-    const override = known ? undefined : await refuseUnproven(held, state, request.override)
+    const override = known ? undefined : await refuseUnproven(held, observed, state, request.override)
     const entry = newEntry(held, {
       id: request.id,
       kind: 'switch',
@@ -75,14 +76,21 @@ const PROVEN: readonly string[] = ['succeeded', 'released', 'verified']
  */
 async function refuseUnproven(
   world: World,
+  observed: Observed,
   state: ColorState,
   override: string | undefined,
 ): Promise<DeploymentRecord['override']> {
   const record = state.release && (await readRecord(world, state.release.release))
   const { outcome, message } = record?.entry ?? {}
-  if (outcome && PROVEN.includes(outcome)) return undefined
+  const { switch: last } = observed
   const ended = outcome && `its deployment ended ${outcome}${message ? ` (${message})` : ''}`
-  const missing = [ended ?? 'no record says that it has passed its gates']
+  const missing = [
+    ...(last && wasLeft(observed, side(state))
+      ? [`users were brought back from it (${last.at}, ${last.by})`]
+      : []),
+    ...(PROVEN.includes(outcome ?? '') ? [] : [ended ?? 'no record says that it has passed its gates']),
+  ]
+  if (missing.length === 0) return undefined
   if (override !== undefined) return { reason: override, missing }
   throw new DeployError(
     `${side(state).version} in ${state.color} may not be opened to users: ${missing.join('; ')}. ` +

@@ -81,6 +81,10 @@ function enoughPods(
 export const wasLive = ({ switch: last }: Observed, { release }: Release): boolean =>
   last?.from?.release === release || last?.to.release === release
 
+/** Whether users were taken away from a release when they were last moved, by a person or by these scripts. */
+export const wasLeft = ({ switch: last }: Observed, { release }: Release): boolean =>
+  last?.from?.release === release && ['rollback', 'automatic-rollback', 'repair'].includes(last.kind)
+
 /** @throws DeployError (6) where the way back leads to what somebody has just left, by these scripts or by hand */
 function refuseWhatWasLeft(app: string, observed: Observed, to: Color): void {
   const { switch: last, colors } = observed
@@ -88,8 +92,7 @@ function refuseWhatWasLeft(app: string, observed: Observed, to: Color): void {
   const version = found ? last?.to.version : last?.from?.version
   const anyway = `To go there all the same: --to-version ${version}`
   if (found) throw new DeployError(`${found}. ${anyway}`, Exit.refused)
-  const back = last && ['rollback', 'automatic-rollback', 'repair'].includes(last.kind)
-  if (!back || !last.from || last.from.release !== side(colors[to]).release) return
+  if (!last || !wasLeft(observed, side(colors[to]))) return
   const what = `${version} in ${to} is what was rolled back from (${last.at}, ${last.by})`
   throw new DeployError(`${what}. ${anyway}`, Exit.refused)
 }

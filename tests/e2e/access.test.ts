@@ -28,7 +28,7 @@ safely('S8: nothing here ever needs more than the Role deployer', async () => {
   const traffic = await workspace.traffic(40, 4)
   await ok('deploy', '--yes', '--version', '2.0.0')
   await ok('rollback-deployment', '--yes')
-  await ok('switch-traffic', '--to', 'green', '--yes')
+  await ok('switch-traffic', '--to', 'green', '--yes', '--override', 'the rollback was an exercise')
   await ok('deploy', '--yes', '--version', '3.0.0')
   await workspace.kubectl('scale', 'deployment', `${APP}-green`, '--replicas=0')
   await ok('rollback-deployment', '--yes', '--to-version', '2.0.0')

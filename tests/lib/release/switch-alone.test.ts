@@ -5,7 +5,7 @@ import { newEntry, type DeploymentRecord } from '../../../lib/history/record.ts'
 import { openRecord } from '../../../lib/history/journal.ts'
 import { refused, UNREACHABLE } from '../cluster.ts'
 import { APP, autoscaler, deployment, live, made, service } from '../objects.ts'
-import { failure, gates, rehearse, running, type Rehearsal, type Says } from '../world.ts'
+import { failure, gates, lastSwitch, rehearse, running, type Rehearsal, type Says } from '../world.ts'
 
 // The machine may be busy with other things.
 setDefaultTimeout(60_000)
@@ -155,6 +155,89 @@ describe('switchAlone', () => {
     await app.silentUnder(clock)
   })
 })
+
+describe('what may be opened to users who have not been on it', () => {
+  const refusals: [DeploymentRecord['outcome'] | 'no record', RegExp][] = [
+    ['failed', /its deployment ended failed$/],
+    ['rolled-back', /its deployment ended rolled-back$/],
+    ['taken-back', /its deployment ended taken-back$/],
+    ['interrupted', /its deployment ended interrupted$/],
+    ['needs-person', /its deployment ended needs-person$/],
+    ['no record', /^no record says that it has passed its gates$/],
+  ]
+  const recorded = async (rehearsal: Rehearsal, outcome: (typeof refusals)[number][0]) =>
+    outcome === 'no record' ? undefined : await recordOf(rehearsal, outcome)
+
+  test.each(refusals)('%s: it is refused, and nothing is written', async (outcome, why) => {
+    await using rehearsal = await both()
+    const { cluster, world } = rehearsal
+    await recorded(rehearsal, outcome)
+    const { code, message } = await failure(switchAlone(world, request, gates()))
+    expect(code).toBe(6)
+    const [, missing, hint] =
+      /^1\.1\.0 in green may not be opened to users: (.*)\. (If .*)$/.exec(message) ?? []
+    expect(missing).toMatch(why)
+    expect(hint).toBe('If it must be all the same: --override "<reason>"')
+    expect(cluster.selector()).toEqual(live('blue'))
+    expect(outcomesOf(rehearsal)).toEqual([])
+  })
+
+  test.each(refusals)(
+    '%s: overridden, it is opened and looked at, and the record says so',
+    async (outcome, why) => {
+      await using rehearsal = await both()
+      await recorded(rehearsal, outcome)
+      const told = gates()
+      const entry = await switchAlone(rehearsal.world, { ...request, override: 'an outage' }, told)
+      expect(entry).toMatchObject({ outcome: 'succeeded', override: { reason: 'an outage' } })
+      expect(entry.override?.missing).toHaveLength(1)
+      expect(entry.override?.missing[0]).toMatch(why)
+      expect(told.asked).toEqual(['live green'])
+      expect(rehearsal.cluster.selector()).toEqual(live('green'))
+    },
+  )
+
+  test.each(['verified', 'succeeded', 'released'] as const)('%s: it is opened', async (outcome) => {
+    await using rehearsal = await both()
+    await recordOf(rehearsal, outcome)
+    const entry = await switchAlone(rehearsal.world, { ...request, override: 'just in case' }, gates())
+    expect(entry).toMatchObject({ outcome: 'succeeded' })
+    expect(entry).not.toHaveProperty('override')
+  })
+
+  test('what users were on before is gone back to, whatever its record says, or none does', async () => {
+    await using rehearsal = await both()
+    lastSwitch(rehearsal.cluster, { to: { color: 'blue', ...made('1.0.0') }, from: green })
+    const told = gates()
+    const entry = await switchAlone(rehearsal.world, request, told)
+    expect(entry).toMatchObject({ outcome: 'succeeded' })
+    expect(told.asked).toEqual(['back green'])
+  })
+
+  test.each(['rollback', 'automatic-rollback'] as const)(
+    'but not what a %s took them away from',
+    async (kind) => {
+      for (const override of [undefined, 'it was an exercise']) {
+        await using rehearsal = await both()
+        const { cluster, world } = rehearsal
+        await recordOf(rehearsal, 'verified')
+        lastSwitch(cluster, { kind, to: { color: 'blue', ...made('1.0.0') }, from: green })
+        const failed = await failure(switchAlone(world, { ...request, override }, gates()))
+        expect(cluster.selector()).toEqual(live(override ? 'green' : 'blue'))
+        if (override) expect(failed.code).toBe(0)
+        else
+          expect(failed).toEqual({
+            code: 6,
+            message:
+              '1.1.0 in green may not be opened to users: users were brought back from it (2026-11-23T07:00:00Z, bob). ' +
+              'If it must be all the same: --override "<reason>"',
+          })
+      }
+    },
+  )
+})
+
+const green = { color: 'green', ...made('1.1.0') }
 
 const held = (holderIdentity: string) => ({
   apiVersion: 'coordination.k8s.io/v1',
