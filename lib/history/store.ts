@@ -76,8 +76,8 @@ export async function reopen({ kubectl }: Source, entry: DeploymentRecord): Prom
   return opened
 }
 
-/** What is under way, waits, or is refused already. */
-const UNMARKED: readonly Outcome[] = ['open', 'verified', 'rolled-back', 'taken-back']
+/** What is under way, or is refused already. What was verified may have been opened by `switchAlone` since. */
+const UNMARKED: readonly Outcome[] = ['open', 'rolled-back', 'taken-back']
 
 /** A person went back from a release that was live: it is refused from here on. Idempotent; without its record, nothing. */
 export async function markTakenBack(
