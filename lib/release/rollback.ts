@@ -7,7 +7,7 @@ import { atCapacity, raiseBounds, type AutoscalerBounds } from '../app/autoscale
 import { key } from '../app/color.ts'
 import { applyColor, claimColor, scaleColor } from '../app/fenced.ts'
 import { drift } from '../app/live.ts'
-import { observe, side, type Observed } from '../app/observe.ts'
+import { observe, side, type ColorState, type Observed } from '../app/observe.ts'
 import { render } from '../app/paint.ts'
 import { waitServing } from '../app/rollout.ts'
 import type { Gates } from '../check.ts'
@@ -102,6 +102,16 @@ function lastingBounds({ colors }: Observed, { to, enough }: Reachable): Autosca
 interface Prepared {
   lock: Lock
   observed: Observed
+  /** The record with what is put back should nobody go there after all. */
+  before: DeploymentRecord
+}
+
+/** A way back that comes to nothing leaves an autoscaler its bounds as they were found, without room for more. */
+function asFound(entry: DeploymentRecord, { autoscaler: found }: ColorState): DeploymentRecord {
+  if (!found) return entry
+  const { minReplicas, maxReplicas } = found.spec
+  const autoscaler = { name: found.metadata.name, minReplicas, maxReplicas }
+  return { ...entry, temporary: { ...entry.temporary, autoscaler } }
 }
 
 /** Starts the pods that are missing, under the lock, and keeps an autoscaler from taking them away again. */
@@ -115,16 +125,17 @@ async function startPods(
   const { to, enough, release, missing } = target
   const lock = await seizeLock(outer, journal.entry.id)
   const attempt = { ...journalled(lockedBy(outer, lock), journal), lock, journal, gates }
+  const state = observed.colors[to]
+  const before = asFound(journal.entry, state)
   try {
     if (observed.service) await fence(attempt, observed.service, lock)
     await openRecord(attempt, journal.entry, [])
     attempt.log.step(`Start ${release.version} in ${to}: ${missing}`)
-    const state = observed.colors[to]
     await raiseBounds(attempt, state, enough)
     if ((state.deployment?.spec.replicas ?? 0) < enough) await scaleColor(attempt, state, enough)
-    return { lock, observed: await waitServing(attempt, to, enough) }
+    return { lock, before, observed: await waitServing(attempt, to, enough) }
   } catch (error) {
-    await closeFailed(attempt, journal, error, () => giveBack(attempt, journal.entry))
+    await closeFailed(attempt, journal, error, () => giveBack(attempt, before))
     await lock.release()
     throw await stayed(outer, target, error)
   }
@@ -179,7 +190,7 @@ async function moveFirst(
   const why = await stayed(outer, target, error)
   if (prepared) {
     const world = { ...lockedBy(outer, prepared.lock), lock: prepared.lock }
-    await closeFailed(world, journal, error, () => giveBack(world, journal.entry))
+    await closeFailed(world, journal, error, () => giveBack(world, prepared.before))
     await prepared.lock.release()
   }
   throw why

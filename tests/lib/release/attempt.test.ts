@@ -140,7 +140,7 @@ describe('a rollback that has to start pods first', () => {
     const failed = await wentBack(rehearsal)
     expect(failed.code).toBe(code)
     expect(cluster.selector()).toEqual(live('green'))
-    expect(boundsOf(rehearsal, 'blue')).toMatchObject({ minReplicas: 1, maxReplicas: 6 })
+    expect(boundsOf(rehearsal, 'blue')).toMatchObject({ minReplicas: 1, maxReplicas: 4 })
     expect(cluster.object('Deployment', `${APP}-blue`).spec).toMatchObject({ replicas: 1 })
     expect(stored(rehearsal, 'r-back').outcome).toBe(code === 130 ? 'interrupted' : 'failed')
     expect(cluster.object('Lease', `${APP}-deploy`).spec?.holderIdentity).toBe('')
