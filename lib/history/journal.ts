@@ -70,7 +70,7 @@ export function journal(world: World, entry: DeploymentRecord): Journal {
       try {
         await store(steady, entry)
       } catch (error) {
-        if (outcome === 'succeeded') throw error
+        if (outcome === 'succeeded' || outcome === 'verified') throw error
         // A failure is on its way to the person, and must not be hidden by this one. The record stays open.
         world.log.warn(`The record could not be closed: ${sentence(error)}`)
       }
