@@ -1,7 +1,7 @@
 /** The history in the cluster: one ConfigMap for each attempt to change what is live. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { key } from '../app/color.ts'
+import { key, type Release } from '../app/color.ts'
 import { get, getNamed, patchFrom, pointer, type JsonPatch } from '../cluster/commands.ts'
 import type { Kubectl } from '../cluster/kubectl.ts'
 import { configMap, type ConfigMap, type Manifest } from '../cluster/objects.ts'
@@ -99,6 +99,21 @@ export async function unmarkTakenBack(source: Source, release: string): Promise<
   const found = await readRecord(source, release)
   if (found?.entry.outcome !== 'taken-back') return
   await store(source.kubectl.unstoppable(), { ...found.entry, outcome: 'succeeded' }, { was: 'taken-back' })
+}
+
+/**
+ * A person went back from one release to another: the one is refused from here on, and the other no longer, which
+ * may have been started again under another id than its own. Where both have the same image, it is not to blame.
+ */
+export async function markWayBack(
+  source: Source,
+  { from, to }: { from: Release | undefined; to: Release },
+  takenBack: NonNullable<DeploymentRecord['takenBack']>,
+  past: readonly DeploymentRecord[],
+): Promise<void> {
+  if (from && from.image !== to.image) await markTakenBack(source, from.release, takenBack)
+  for (const entry of past)
+    if (entry.outcome === 'taken-back' && entry.to.image === to.image) await unmarkTakenBack(source, entry.id)
 }
 
 /** One warning, however many there are. */

@@ -16,7 +16,7 @@ import { Exit, sentence } from '../errors.ts'
 import { journal as journalOf, journalled, openRecord, type Journal } from '../history/journal.ts'
 import { fence, lockedBy, seizeLock, type Lock } from '../history/lock.ts'
 import { newEntry, type DeploymentRecord } from '../history/record.ts'
-import { markTakenBack, readRecord, unfinished, unmarkTakenBack } from '../history/store.ts'
+import { markWayBack, readRecord, unfinished } from '../history/store.ts'
 import { moveTraffic, type Moved } from '../traffic/move.ts'
 import { watchLive } from '../traffic/proof.ts'
 import type { Witness } from '../traffic/witness.ts'
@@ -276,7 +276,6 @@ export async function clearAfter(
   const open = past.filter(({ outcome, id }) => outcome === 'open' && id !== record)
   if (open.length > 0)
     await repair(attempt, { observed: await observe(environment.app, kubectl), past: open })
-  if (before?.color === from)
-    await markTakenBack(attempt, before.release, { by, at, record, ...(reason && { reason }) })
-  await unmarkTakenBack(attempt, release.release)
+  const left = before?.color === from ? before : undefined
+  await markWayBack(attempt, { from: left, to: release }, { by, at, record, ...(reason && { reason }) }, past)
 }

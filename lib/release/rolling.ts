@@ -20,7 +20,7 @@ import { refuseHeld } from '../history/hold.ts'
 import { journal } from '../history/journal.ts'
 import { isLockLoss } from '../history/lock.ts'
 import { newEntry, type DeploymentRecord } from '../history/record.ts'
-import { markTakenBack, readRecord } from '../history/store.ts'
+import { markWayBack, readRecord } from '../history/store.ts'
 import { reached } from '../traffic/reach.ts'
 import { recorded, type Attempt } from './attempt.ts'
 import { verify } from './gates.ts'
@@ -87,9 +87,11 @@ export async function roll(
         await rollOut(attempt, request, plan, () => (applied = true))
       } catch (error) {
         if (!applied || isLockLoss(error)) throw error
-        throw request.kept ? unwell(attempt, plan, error) : await goBack(attempt, plan, error)
+        if (!request.kept) throw await goBack(attempt, plan, error)
+        await tidyUp(attempt, () => markLeft(attempt, plan, found))
+        throw unwell(attempt, plan, error)
       }
-      if (request.kept) await tidyUp(attempt, () => markLeft(attempt, plan))
+      if (request.kept) await tidyUp(attempt, () => markLeft(attempt, plan, found))
       return { outcome: 'succeeded' }
     })
   })
@@ -206,8 +208,10 @@ function unwell(world: World, { release }: RollingPlan, error: unknown): AfterSw
 }
 
 /** The release that was gone back from is refused from here on, and the one that was gone back to is not. */
-async function markLeft(attempt: Attempt, { from }: RollingPlan): Promise<void> {
-  const { by, journal } = attempt
+async function markLeft(attempt: Attempt, { from, release }: RollingPlan, { past }: Found): Promise<void> {
+  const { by, journal, signal } = attempt
   const { id: record, startedAt: at, reason } = journal.entry
-  if (from) await markTakenBack(attempt, from.release, { by, at, record, ...(reason && { reason }) })
+  if (signal.aborted) return
+  const takenBack = { by, at, record, ...(reason && { reason }) }
+  await markWayBack(attempt, { from, to: release }, takenBack, past)
 }

@@ -180,14 +180,26 @@ describe('a person goes back from a release', () => {
     const { world, cluster } = rehearsal
     await markTakenBack(world, 'r1.0.0', { by: 'bob', at: 'noon', record: '00' })
     cluster.put(deployment('blue', made('1.2.0')))
-    const plan = await planned(rehearsal, 'green', { release: made('1.0.0') })
-    await restartRelease(world, { ...request, ...made('1.0.0'), id: 'r-start', kept: [] }, plan, gates())
+    const release = { ...made('1.0.0'), release: 'r-start' }
+    const plan = await planned(rehearsal, 'green', { release })
+    await restartRelease(world, { ...request, ...release, id: 'r-start', kept: [] }, plan, gates())
     expect(cluster.selector()).toEqual(live('blue'))
     expect(stored(rehearsal, 'r1.0.0').outcome).toBe('succeeded')
     expect(stored(rehearsal, 'r1.1.0')).toMatchObject({
       outcome: 'taken-back',
       takenBack: { by: 'alice@laptop', record: 'r-start' },
     })
+  })
+
+  test('where both have the same image, it is not to blame', async () => {
+    await using rehearsal = await ready()
+    const { cluster } = rehearsal
+    const same = { ...made('1.0.0'), image: next.image }
+    cluster.put(deployment('blue', same))
+    lastSwitch(cluster, { from: { color: 'blue', ...same } })
+    await back(rehearsal)
+    expect(cluster.selector()).toEqual(live('blue'))
+    expect(stored(rehearsal, 'r1.1.0').outcome).toBe('succeeded')
   })
 
   test('whoever names it has it, and it is refused no longer', async () => {

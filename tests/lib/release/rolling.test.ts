@@ -1,11 +1,14 @@
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import type { Request } from '../../../lib/release/plan.ts'
-import { newEntry } from '../../../lib/history/record.ts'
+import { newEntry, type DeploymentRecord } from '../../../lib/history/record.ts'
+import { key } from '../../../lib/app/color.ts'
+import type { Manifest } from '../../../lib/cluster/objects.ts'
 import { openRecord } from '../../../lib/history/journal.ts'
 import { planRolling, roll, type RollingPlan } from '../../../lib/release/rolling.ts'
 import { refused, UNREACHABLE } from '../cluster.ts'
 import { APP, autoscaler, deployment, live, made, service, waiting } from '../objects.ts'
 import { failure, gates, rehearse, type Rehearsal, type Says } from '../world.ts'
+import { recordOf, stored } from './setting.ts'
 
 // The machine may be busy with other things.
 setDefaultTimeout(60_000)
@@ -14,7 +17,11 @@ const next = made('1.1.0')
 const request: Request = { id: next.release, image: next.image, version: next.version, reason: undefined }
 
 /** 1.0.0 runs without a color, and its record keeps its manifests. */
-async function running(rehearsal: Rehearsal): Promise<void> {
+async function running(
+  rehearsal: Rehearsal,
+  manifests: Manifest[] = [deployment('plain', made('1.0.0'))],
+  about: Partial<DeploymentRecord> = {},
+): Promise<void> {
   const { cluster, world } = rehearsal
   const old = made('1.0.0')
   cluster.put(deployment('plain', old))
@@ -25,8 +32,9 @@ async function running(rehearsal: Rehearsal): Promise<void> {
     kind: 'deploy',
     to: { color: 'plain', ...old },
     outcome: 'succeeded',
+    ...about,
   })
-  await openRecord(world, entry, [deployment('plain', old)])
+  await openRecord(world, entry, manifests)
   cluster.writes.length = 0
 }
 
@@ -217,6 +225,112 @@ describe('roll', () => {
     const failed = await failure(roll(world, request, plan, gates()))
     expect(failed).toMatchObject({ code: 5, message: expect.stringMatching(/was not renewed/) })
     expect(cluster.writes).not.toContain(APPLY)
+  })
+})
+
+/** A person goes back from 1.0.0, which runs, to 0.9.0 as its record kept it. */
+async function back(rehearsal: Rehearsal, told = gates()) {
+  const old = { ...made('0.9.0'), release: 'r-back' }
+  const planning = await planned(rehearsal)
+  const painted = [deployment('plain', old)]
+  const kept = { ...planning, release: old, rendered: { ...planning.rendered, painted, kept: painted } }
+  const wanted = { ...request, ...old, id: 'r-back', kept: painted, smoke: [], reason: 'loses orders' }
+  return await failure(roll(rehearsal.world, wanted, kept, told))
+}
+
+const version = ({ cluster }: Rehearsal): unknown =>
+  cluster.object('Deployment', APP).metadata.annotations?.[key.version]
+
+describe('going back', () => {
+  test('brings as many pods as there are now: an autoscaler has set them', async () => {
+    await using rehearsal = rehearse({ strategy: 'rolling' })
+    const { cluster, world } = rehearsal
+    await running(rehearsal, [deployment('plain', made('1.0.0'), 1), autoscaler('plain', 1, 9)])
+    cluster.put(deployment('plain', made('1.0.0'), 4))
+    cluster.put(autoscaler('plain', 1, 9))
+    const planning = await planned(rehearsal)
+    planning.rendered.painted = [deployment('plain', next, 4), autoscaler('plain', 1, 9)]
+    const applied: unknown[] = []
+    cluster.intercept = (_, name) => {
+      if (name?.startsWith('apply Deployment')) applied.push(cluster.all('Pod').length)
+      return undefined
+    }
+    const failed = await failure(roll(world, request, planning, gates({ preview: 'failed', back: 'passed' })))
+    expect(failed.code).toBe(3)
+    const { spec, metadata } = cluster.object('Deployment', APP)
+    expect(metadata.annotations).toMatchObject({ [key.version]: '1.0.0' })
+    expect(spec).toMatchObject({ replicas: 4 })
+    expect(applied).toEqual([4, 4])
+  })
+
+  test('the release that comes back is judged by what it went live with', async () => {
+    await using rehearsal = rehearse({ strategy: 'rolling' })
+    const smoke = [{ name: 'as it was', fingerprint: 'then' }]
+    await running(rehearsal, [deployment('plain', made('1.0.0'))], { smoke })
+    const told = gates({ preview: 'failed', back: 'passed' })
+    expect((await failure(roll(rehearsal.world, request, await planned(rehearsal), told))).code).toBe(3)
+    expect(told.told).toEqual([smoke])
+  })
+
+  test('by hand: what was left is refused from here on, what was gone to is not', async () => {
+    await using rehearsal = rehearse({ strategy: 'rolling' })
+    await running(rehearsal)
+    await recordOf(rehearsal, '0.9.0', { outcome: 'taken-back', strategy: 'rolling' })
+    const told = gates()
+    expect(await back(rehearsal, told)).toEqual({ code: 0, message: '' })
+    expect(version(rehearsal)).toBe('0.9.0')
+    expect(told.told).toEqual([[]])
+    expect(stored(rehearsal, 'r1.0.0')).toMatchObject({
+      outcome: 'taken-back',
+      takenBack: { by: 'alice@laptop', record: 'r-back', reason: 'loses orders' },
+    })
+    expect(stored(rehearsal, 'r0.9.0').outcome).toBe('succeeded')
+  })
+
+  test('by hand, and it does not pass: what was left is not rolled out again, and is refused all the same', async () => {
+    await using rehearsal = rehearse({ strategy: 'rolling' })
+    await running(rehearsal)
+    const failed = await back(rehearsal, gates({ back: 'failed' }))
+    expect(failed.code).toBe(4)
+    expect(failed.message).toMatch(/^0\.9\.0 was brought back, but 1 of 1 checks did not pass/)
+    expect(failed.message).not.toMatch(/rollout undo|1\.0\.0/)
+    expect(version(rehearsal)).toBe('0.9.0')
+    expect(rehearsal.cluster.writes.filter((write) => write === APPLY)).toHaveLength(1)
+    expect(stored(rehearsal, 'r-back').outcome).toBe('needs-person')
+    expect(stored(rehearsal, 'r1.0.0').outcome).toBe('taken-back')
+  })
+
+  test('by hand, and stopped in the middle: it goes on by itself', async () => {
+    await using rehearsal = rehearse({ strategy: 'rolling' })
+    await running(rehearsal)
+    const { cluster, interrupt } = rehearsal
+    cluster.intercept = (_, name) => void (name === APPLY && interrupt())
+    const failed = await back(rehearsal)
+    expect(failed.code).toBe(4)
+    expect(failed.message).toMatch(/The rollout goes on by itself/)
+    expect(version(rehearsal)).toBe('0.9.0')
+    expect(stored(rehearsal, 'r-back').outcome).toBe('open')
+  })
+
+  test('another release runs than the one that was planned for: nothing is rolled out', async () => {
+    await using rehearsal = rehearse({ strategy: 'rolling' })
+    await running(rehearsal)
+    const planning = await planned(rehearsal)
+    rehearsal.cluster.put(deployment('plain', made('1.2.0')))
+    expect(await failure(roll(rehearsal.world, request, planning, gates()))).toEqual({
+      code: 1,
+      message: '1.0.0 ran when this was planned, and 1.2.0 runs now: look, and run it again',
+    })
+    expect(rehearsal.cluster.writes).not.toContain(APPLY)
+  })
+
+  test('its digest was rolled back since: nothing is rolled out', async () => {
+    await using rehearsal = rehearse({ strategy: 'rolling' })
+    await running(rehearsal)
+    const planning = await planned(rehearsal)
+    await recordOf(rehearsal, '1.1.0', { id: 'r-other', outcome: 'rolled-back' })
+    expect((await failure(roll(rehearsal.world, request, planning, gates()))).code).toBe(6)
+    expect(rehearsal.cluster.writes).not.toContain(APPLY)
   })
 })
 
