@@ -9,7 +9,7 @@ import { rollBack } from '../../../lib/release/rollback.ts'
 import { repairAlone, switchAlone } from '../../../lib/release/switch-alone.ts'
 import { chooseTarget } from '../../../lib/release/target.ts'
 import { refused } from '../cluster.ts'
-import { APP, SITE, live, made, service } from '../objects.ts'
+import { APP, SITE, deployment, live, made, service, waiting } from '../objects.ts'
 import {
   failure,
   gates,
@@ -238,6 +238,54 @@ describe('an old release is judged by what it went live with', () => {
     expect(stored(rehearsal, id)).toMatchObject({ outcome: 'needs-person' })
     expect(pods(rehearsal)).toBe(2)
   })
+})
+
+describe('one ready pod of what served before is enough', () => {
+  test.each(doors)('$name', async ({ name, id, given, go, code, outcome }) => {
+    await using rehearsal = rehearse()
+    const { cluster, log } = rehearsal
+    await given(rehearsal)
+    cluster.put(deployment('blue', made('1.0.0'), 3))
+    const [fit, ...others] = cluster.all('Pod').filter((pod) => pod.metadata.name.startsWith(`${APP}-blue.`))
+    const [first, second] = others
+    if (!fit || !first || !second) throw new Error('blue has no three pods')
+    first.status = waiting('CrashLoopBackOff')
+    second.status = {
+      phase: 'Pending',
+      conditions: [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable' }],
+    }
+    expect((await failure(go(rehearsal, gates(says)))).code).toBe(code)
+    expect(cluster.selector()).toEqual(live('blue'))
+    expect(stored(rehearsal, id)).toMatchObject({ outcome })
+    const less = 'blue has 1 pods ready, green had 2: capacity is less than before'
+    // Whoever decides to go is told; who is brought back has no choice.
+    const decided = name === 'a rollback' || name === 'a switch to what users were on before'
+    expect(log.warnings.includes(less)).toBe(decided)
+  })
+
+  test.each(doors.filter(({ outcome }) => outcome === 'rolled-back'))(
+    '$name: but none is not',
+    async ({ id, given, go }) => {
+      await using rehearsal = rehearse()
+      const { cluster } = rehearsal
+      await given(rehearsal)
+      const unfit: Record<string, Says> = {
+        live: ({ color }) => {
+          for (const pod of cluster.all('Pod'))
+            if (pod.metadata.name.startsWith(`${APP}-blue.`)) pod.status = waiting('CrashLoopBackOff')
+          return color === 'green' ? 'failed' : 'passed'
+        },
+      }
+      const failed = await failure(go(rehearsal, gates(unfit)))
+      expect(failed.code).toBe(4)
+      expect(failed.message).toMatch(
+        /The rollback failed too: .*Users stay on .*green.*, since no pod of blue is ready; .*rollback-deployment\.ts --env test starts what is kept in a record$/s,
+      )
+      expect(failed.message).not.toMatch(/kubectl/)
+      expect(cluster.selector()).toEqual(live('green'))
+      expect(stored(rehearsal, id).outcome).not.toBe('succeeded')
+    },
+  )
 })
 
 /**
