@@ -6,6 +6,7 @@ import { objections, type CheckResult, type Gate, type Target, type Verdict } fr
 import { loadEnvironment } from '../../lib/settings/load.ts'
 import type { Environment } from '../../lib/settings/file.ts'
 import { choiceOf, gatesOf, suite, type Kind } from '../../verify/gates.ts'
+import { keptCheck } from '../../verify/smoke.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'gates-test-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -199,6 +200,34 @@ describe('the gates of an environment', () => {
   test('after going back, a release is not judged by checks that it never knew', async () => {
     const results = await gatesOf(all).back()(target(), never)
     expect(new Set(results.map(({ gate }) => gate))).toEqual(new Set(['smoke']))
+  })
+
+  describe('where it is known what it went live with', () => {
+    const expected = { status: 200, within: 5000 }
+    const now = { name: 'today', method: 'GET' as const, path: '/', headers: {}, expect: expected }
+    const before = { ...now, name: 'as it was' }
+    const sends = { ...now, name: 'with a key', headers: { 'x-key': 's3cret' } }
+    const today = { ...all, smoke: [now] }
+
+    test('that is asked, and not what today says', async () => {
+      const results = await gatesOf(today).back([keptCheck(before)])(target(), never)
+      const names = results.map(({ name }) => name)
+      expect(names).toContain('as it was')
+      expect(names).not.toContain('today')
+    })
+
+    test('what cannot be asked again is left out; where nothing is left, that is said and no reason to stay', async () => {
+      const nameless = { ...today, witness: { ...all.witness, color: undefined } }
+      const results = await gatesOf(nameless).back([keptCheck(sends)])(target(), never)
+      expect(results).toMatchObject([
+        { verdict: 'skipped', seen: 'left out: it went live without a check that can be asked again' },
+      ])
+    })
+
+    test('the plan keeps what it goes live with, unless smoke is skipped', () => {
+      expect(gatesOf(today).kept).toEqual([keptCheck(now)])
+      expect(gatesOf(today, { skip: ['smoke'], reason: 'no time' }).kept).toEqual([])
+    })
   })
 })
 

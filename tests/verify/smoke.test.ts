@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { loadEnvironment } from '../../lib/settings/load.ts'
 import type { SmokeCheck } from '../../lib/settings/gates.ts'
 import { gatesOf } from '../../verify/gates.ts'
-import { mismatch, smoke } from '../../verify/smoke.ts'
+import { askedAgain, keptCheck, mismatch, smoke } from '../../verify/smoke.ts'
 import { selfSigned } from './certificate.ts'
 import { answer, rawServer, type Treat } from '../lib/servers.ts'
 
@@ -239,5 +239,78 @@ describe('the gate', () => {
     for (const gate of [gates.preview, gates.live]) {
       expect((await gate(target, never)).map(({ verdict }) => verdict)).toEqual(['passed', 'passed'])
     }
+  })
+})
+
+describe('what a record keeps of a check, and asks again', () => {
+  const open = check({ json: { status: 'ok' }, within: 1500 }, { path: '/health' })
+  const login = check(
+    {},
+    {
+      name: 'login',
+      method: 'POST',
+      path: '/login',
+      headers: { authorization: 'Bearer s3cret-header' },
+      body: '{"password":"s3cret-body"}',
+    },
+  )
+  const query = check({ status: 204 }, { name: 'hook', path: '/hook?token=s3cret-query' })
+
+  test('all of one that sends nothing, so that it is asked as it was', () => {
+    const kept = keptCheck(open)
+    expect(kept).toEqual({
+      name: 'health',
+      fingerprint: expect.stringMatching(/^[0-9a-f]{16}$/),
+      definition: expect.any(String),
+    })
+    const today = [check({ status: 418 }, { path: '/health' })]
+    expect(askedAgain([kept], today)).toEqual([open])
+    expect(askedAgain([kept], [])).toEqual([open])
+  })
+
+  test.each([
+    ['that sends a header or a body', login],
+    ['that is addressed with a query', query],
+    ['that sends a header alone', check({}, { path: '/', headers: { 'x-key': 's3cret' } })],
+    ['that sends a body alone, an empty one too', check({}, { path: '/', body: '' })],
+  ])('only what one is told by %s, and nothing that it sends', (_, secret) => {
+    const kept = keptCheck(secret)
+    expect(kept).toEqual({ name: secret.name, fingerprint: expect.stringMatching(/^[0-9a-f]{16}$/) })
+    expect(JSON.stringify(kept)).not.toContain('s3cret')
+    expect(askedAgain([kept], [open, secret])).toEqual([secret])
+  })
+
+  test('such a one is known again by all but the values that it sends', () => {
+    const kept = [keptCheck(login)]
+    const rotated = { ...login, headers: { authorization: 'Bearer another' }, body: '{"password":"another"}' }
+    expect(askedAgain(kept, [rotated])).toEqual([rotated])
+  })
+
+  test.each<[string, Partial<SmokeCheck>]>([
+    ['its path', { path: '/sign-in' }],
+    ['its method', { method: 'PUT' }],
+    ['what it expects', { expect: { status: 201, within: WITHIN } }],
+    ['its name', { name: 'sign in' }],
+    ['another header', { headers: { authorization: '', 'x-more': '' } }],
+    ['no body any more', { body: undefined }],
+  ])('but not where it has changed: %s', (_, more) => {
+    const { body, ...rest } = { ...login, ...more }
+    const changed = body === undefined ? rest : { ...rest, body }
+    expect(askedAgain([keptCheck(login)], [changed])).toEqual([])
+  })
+
+  test('what a newer or an older record keeps in another form is left out', () => {
+    const definitions = ['{', '{"name":"x"}', JSON.stringify({ ...open, more: true })]
+    expect(
+      askedAgain(
+        definitions.map((definition) => ({ name: 'x', fingerprint: 'f', definition })),
+        [open],
+      ),
+    ).toEqual([])
+  })
+
+  test.each([500, 1500, 60_000])('a deadline of %d ms is the same afterwards', (within) => {
+    const slow = check({ within }, { path: '/' })
+    expect(askedAgain([keptCheck(slow)], [])).toEqual([slow])
   })
 })
