@@ -5,6 +5,7 @@ import { observe, side, type Observed } from '../app/observe.ts'
 import type { World } from '../cluster/world.ts'
 import { DeployError, Exit } from '../errors.ts'
 import type { Lock } from '../history/lock.ts'
+import { voided } from '../traffic/patch.ts'
 
 export const TAKEN_OVER = 'The lock was taken over: this run stops here'
 
@@ -15,10 +16,13 @@ export class MovedAway extends DeployError {}
 export const isOurs = ({ service: found }: Observed, lock: Lock): boolean =>
   found?.metadata.annotations[key.lock] === lock.token
 
+/** Whether a token is another run's. One that this run has made void, so that no late patch of its own lands, is not. */
+export const isForeign = (token: string | undefined, { token: own }: Lock): boolean =>
+  token !== undefined && token !== own && token !== voided(own)
+
 /** Whether somebody else has put his token on the live Service. Until it is opened for the first time, it has none. */
 export function isTheirs({ service: found }: Observed, lock: Lock): boolean {
-  const token = found?.metadata.annotations[key.lock]
-  return token !== undefined && token !== lock.token
+  return isForeign(found?.metadata.annotations[key.lock], lock)
 }
 
 /**

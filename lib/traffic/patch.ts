@@ -52,6 +52,9 @@ export async function patchSelector(
   }
 }
 
+/** What stands in a token's place once no patch under it may land any more. */
+export const voided = (token: string): string => `${token}-void`
+
 /** Whether the server itself refused; anything else may still be carried out. */
 const isAnswer = (error: unknown): boolean =>
   error instanceof KubectlError && error.refusal !== 'Unreachable' && error.refusal !== 'Other'
@@ -69,7 +72,7 @@ async function landedLate(
 ): Promise<Service | undefined> {
   const path = annotation(key.lock)
   const was: JsonPatch[] = token.expected ? [{ op: 'test', path, value: token.expected }] : []
-  const value = `${token.next}-void`
+  const value = voided(token.next)
   try {
     const mark = patchService(metadata.name, [...was, { op: 'add', path, value }])
     const [now] = await kubectl.quietly(mark, service)

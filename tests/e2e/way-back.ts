@@ -43,6 +43,14 @@ const untilReady = async (workspace: Workspace, color: string, pods: number): Pr
     (await readyPods(workspace, color)) === pods ? true : undefined,
   ))
 
+/** Every pod has been told to end: its object may linger for a minute. */
+const untilLeaving = async (workspace: Workspace, color: string): Promise<void> =>
+  void (await until(`${color} to be left by its pods`, async () => {
+    const path = 'jsonpath={range .items[*]}{.metadata.name}={.metadata.deletionTimestamp} {end}'
+    const told = await workspace.kubectl('get', 'pods', '-l', `color=${color}`, '-o', path)
+    return /=( |$)/.test(told) ? undefined : true
+  }))
+
 const podsOf = async (workspace: Workspace, color: string): Promise<string[]> => {
   const names = await workspace.kubectl('get', 'pods', '-l', `color=${color}`, '-o', 'name')
   return names.trim().split('\n').filter(Boolean)
@@ -78,7 +86,7 @@ export const states = {
   },
   'scaled down': async (workspace: Workspace, color: string) => {
     await workspace.kubectl('scale', 'deployment', `${APP}-${color}`, '--replicas=0')
-    await workspace.kubectl('wait', '--for=delete', 'pods', '-l', `color=${color}`, '--timeout=120s')
+    await untilLeaving(workspace, color)
   },
   crashed: async (workspace: Workspace, color: string) => {
     const crash = [{ name: 'app', env: [{ name: 'FAULT_CRASH_AT_START', value: '1' }] }]
@@ -91,7 +99,7 @@ export const states = {
   },
   gone: async (workspace: Workspace, color: string) => {
     await workspace.kubectl('delete', 'deployment', `${APP}-${color}`)
-    await workspace.kubectl('wait', '--for=delete', 'pods', '-l', `color=${color}`, '--timeout=120s')
+    await untilLeaving(workspace, color)
   },
 } as const satisfies Record<string, (workspace: Workspace, color: string) => Promise<void>>
 

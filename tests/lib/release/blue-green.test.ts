@@ -366,6 +366,16 @@ const cases: Case[] = [
     outcome: 'open',
   },
   {
+    name: 'kubectl is ended before the switch has an answer, and it never lands',
+    spoil: ({ cluster }) =>
+      (cluster.intercept = (line) =>
+        patchOf(line, 'green') ? { stdout: '', stderr: '', exitCode: 124 } : undefined),
+    code: 1,
+    message: /^kubectl patch service: it was ended before it had an answer/,
+    users: 'blue',
+    outcome: 'failed',
+  },
+  {
     name: 'an interrupt while blue is drained',
     spoil: ({ clock, interrupt }) => clock.during.set(moments.drain, interrupt),
     code: 4,
