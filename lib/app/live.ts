@@ -4,7 +4,7 @@ import { patchService } from '../cluster/commands.ts'
 import { isActive } from '../cluster/objects.ts'
 import { DeployError } from '../errors.ts'
 import type { Environment } from '../settings/file.ts'
-import { colors, names, type Color } from './color.ts'
+import { colors, key, names, type Color, type Release } from './color.ts'
 import { side, type ColorState, type Observed } from './observe.ts'
 
 /** Where an application is, as a command that somebody pastes must say it. */
@@ -134,10 +134,19 @@ export function obstacles(state: ColorState, atLeast: number): string[] {
  * what they were on. How many pods it has is no reason to leave them where they are. Empty means they may.
  */
 export function obstaclesBack(state: ColorState): string[] {
-  const { color, deployment, ready } = state
+  const { color, deployment, ready, release } = state
   if (!deployment) return [`${color} has no Deployment`]
-  return [...impostors(state), ...(ready.length === 0 ? [`no pod of ${color} is ready`] : [])]
+  // In the middle of a rollout the pods of the release before would answer users as well.
+  const others = ready.filter(({ metadata: { annotations } }) => isOther(annotations[key.release], release))
+  return [
+    ...impostors(state),
+    ...(others.length > 0 ? [`${others.length} ready pods of ${color} are of another release`] : []),
+    ...(ready.length === 0 ? [`no pod of ${color} is ready`] : []),
+  ]
 }
+
+const isOther = (of: string | undefined, release: Release | undefined): boolean =>
+  of !== undefined && release !== undefined && of !== release.release
 
 /** What would answer users behind a color's labels without being its release. */
 export function impostors(state: ColorState): string[] {

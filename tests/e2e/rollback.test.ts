@@ -108,7 +108,7 @@ safely('S1: a rollback to a color without pods never moves traffic before they a
   )
   const traffic = await workspace.traffic(40, 4)
   const back = exits(await workspace.rollback(), 0)
-  expect(back.stderr).toMatch(/pods are started in blue: 0 of 2 pods ready/)
+  expect(back.stderr).toMatch(/pods are started in blue: no pod of blue is ready; 0 of 2 pods ready/)
   unharmed(await traffic.stop())
   expect((await workspace.selector()).color).toBe('blue')
   const { workloads } = await workspace.status()

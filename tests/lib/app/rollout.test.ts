@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { empty, keepPace, PATIENCE, retire, waitReady, waitServing } from '../../../lib/app/rollout.ts'
+import { key } from '../../../lib/app/color.ts'
 import { APP, autoscaler, deployment, made, ready, waiting } from '../objects.ts'
 import { failure, rehearse, running, type Rehearsal } from '../world.ts'
 
@@ -168,6 +169,16 @@ function blueHas({ cluster }: Rehearsal, ...statuses: Record<string, unknown>[])
 }
 
 describe('waitServing (S9)', () => {
+  test('ready pods of the release before are none of those that users are to go back to', async () => {
+    await using rehearsal = rehearse()
+    const { cluster, clock, world, log } = rehearsal
+    running(cluster, { blue: '1.0.0' }, 'green')
+    for (const pod of cluster.all('Pod')) pod.metadata.annotations = { [key.release]: 'r2.0.0' }
+    clock.during.set(200, () => void cluster.put(deployment('blue', made('1.0.0'))))
+    await waitServing(world, 'blue', 1)
+    expect(log.lines).toEqual([expect.stringMatching(/^2 ready pods of blue are of another release/)])
+  })
+
   const broken = waiting('CrashLoopBackOff', 'back-off')
   const coming = waiting('ContainerCreating')
 
