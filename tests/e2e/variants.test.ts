@@ -110,5 +110,7 @@ safely('the history never grows without end, and never loses what is in use', as
   const kept = await workspace.history()
   expect(kept.map(({ id }) => id)).toContain(first ?? '')
   expect(kept.map(({ to }) => to.version).slice(0, 2)).toEqual(['2.0.0', '1.0.0'])
-  expect(kept).toHaveLength(5)
+  // The newest five, and the one in use, which is older than all that came after it.
+  expect(kept).toHaveLength(6)
+  expect(kept.at(-1)?.id).toBe(first ?? '')
 })
