@@ -30,7 +30,6 @@ const move: readonly Need[] = [
   ['', 'configmaps', 'create', 'patch', 'delete'],
   ['coordination.k8s.io', 'leases', 'create', 'update', 'patch'],
   ['apps', 'deployments', 'patch'],
-  ['apps', 'deployments/scale', 'patch'],
   ['autoscaling', 'horizontalpodautoscalers', 'patch'],
 ]
 

@@ -9,7 +9,6 @@ const deployer = {
   configmaps: [...read, ...write, 'delete'],
   'cronjobs.batch': [...read, ...write, 'delete'],
   'deployments.apps': [...read, ...write],
-  'deployments/scale.apps': ['get', 'patch', 'update'],
   endpoints: read,
   'endpointslices.discovery.k8s.io': read,
   events: read,
