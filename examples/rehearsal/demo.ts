@@ -208,7 +208,7 @@ async function demo(rehearsal: Rehearsal): Promise<void> {
     'deploy failed',
     ...(skip.length === 0 ? ['deploy failed'] : []),
     'deploy rolled-back',
-    'deploy succeeded',
+    'deploy taken-back',
     'rollback succeeded',
   ]
   expectThat(outcomes.join() === announced.join(), `the history reads otherwise: ${outcomes.join(', ')}`)
