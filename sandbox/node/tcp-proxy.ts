@@ -10,12 +10,16 @@ export interface Backend {
   port: number
 }
 
+/** How long after a port was somebody else's for a moment it is asked for again, in ms. */
+const AGAIN = 200
+
 export class TcpProxy {
   readonly #host: string
   readonly #port: number
   readonly #report: (error: Error) => void
   #backends: Backend[] = []
   #server: Server | undefined
+  #again: ReturnType<typeof setTimeout> | undefined
   #connections = new Set<Socket>()
 
   constructor(host: string, port: number, report: (error: Error) => void) {
@@ -39,15 +43,19 @@ export class TcpProxy {
 
   #listen(): void {
     if (this.#server) return
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => this.#accept(client))
-    this.#server.on('error', (error) => {
-      this.#server = undefined // the next change of backends tries again
+    const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => this.#accept(client))
+    server.on('error', (error) => {
+      if (this.#server !== server) return
+      this.#server = undefined
       this.#report(error)
+      this.#again = setTimeout(() => this.#listen(), AGAIN)
     })
-    this.#server.listen({ host: this.#host, port: this.#port, backlog: 1024 })
+    server.listen({ host: this.#host, port: this.#port, backlog: 1024 })
+    this.#server = server
   }
 
   #close(): void {
+    clearTimeout(this.#again)
     this.#server?.close()
     this.#server = undefined
   }

@@ -152,3 +152,21 @@ async function freePort(): Promise<number> {
   await once(server, 'close')
   return port
 }
+
+test('an address that was somebody else’s for a moment is listened at as soon as it is free', async () => {
+  using pod = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: () => new Response('pod') })
+  const port = await freePort()
+  const other = Bun.listen({ hostname: '127.0.0.1', port, socket: { data() {} } })
+  const reports: Error[] = []
+  const proxy = new TcpProxy('127.0.0.1', port, (error) => reports.push(error))
+  try {
+    proxy.setBackends([{ host: '127.0.0.1', port: pod.port ?? 0 }])
+    await Bun.sleep(50)
+    expect(reports).not.toEqual([])
+    other.stop(true)
+    await Bun.sleep(500)
+    expect(await get(port)).toBe('pod')
+  } finally {
+    proxy.stop()
+  }
+})
