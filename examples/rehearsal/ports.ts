@@ -3,7 +3,8 @@
  * endpoints leave traces in the kernel for two minutes, in which a later connection may hang. Other processes rehearse
  * on this machine as well, and a sandbox listens at a port only while its Service has endpoints: so a port is claimed.
  */
-import { createServer, type Server } from 'node:net'
+import { once } from 'node:events'
+import { connect, createServer, type Server } from 'node:net'
 import type { Cluster } from './cluster.ts'
 
 const FIRST = 30_000
@@ -39,10 +40,23 @@ async function claims(port: number): Promise<boolean> {
   return claim !== undefined
 }
 
-async function isFree(port: number): Promise<boolean> {
+/** How long a connection to oneself may take, in ms. */
+const LOOPBACK = 1000
+
+/**
+ * Whether nobody listens there, and who does is reached: what the kube-proxy of a cluster that is gone left in the
+ * kernel takes connections elsewhere.
+ */
+export async function isFree(port: number): Promise<boolean> {
   const server = await listen('127.0.0.1', port)
-  await new Promise((resolve) => (server ? server.close(resolve) : resolve(undefined)))
-  return server !== undefined
+  if (!server) return false
+  const client = connect({ host: '127.0.0.1', port }).on('error', () => {})
+  const [connection] = await once(server, 'connection', { signal: AbortSignal.timeout(LOOPBACK) }).catch(
+    () => [],
+  )
+  client.destroy()
+  await new Promise((resolve) => server.close(resolve))
+  return connection !== undefined
 }
 
 /** Nothing where somebody listens already. @throws Error when nobody could listen there */
