@@ -1,7 +1,8 @@
 /** A switch without a deployment: under the lock, recorded, proven, verified. */
 import type { Color } from '../app/color.ts'
-import { drift, liveColor } from '../app/live.ts'
+import { capacity, drift, liveColor } from '../app/live.ts'
 import { observe, side, type ColorState, type Observed } from '../app/observe.ts'
+import { waitServing } from '../app/rollout.ts'
 import type { Gates } from '../check.ts'
 import type { World } from '../cluster/world.ts'
 import { DeployError, Exit } from '../errors.ts'
@@ -30,8 +31,8 @@ interface SwitchRequest {
 /**
  * Sends users to the other color. One that they have been on before is gone back to, by the law of the way back;
  * any other must have passed its gates, and is opened as a deployment opens it.
- * @throws DeployError (1) when the color may not have traffic, (6) when it has not passed its gates or users were
- * brought back from it; AfterSwitch
+ * @throws DeployError (1) when the color may not have traffic, (70) when none of its pods is ready in time, (6) when
+ * it has not passed its gates or users were brought back from it; AfterSwitch
  */
 export async function switchAlone(
   outer: World,
@@ -101,6 +102,10 @@ async function refuseUnproven(
 
 /** Users are sent to what has passed its gates and that they have not been on, as a deployment does it. */
 async function forward(attempt: Attempt, { from, to }: Way): Promise<Ending> {
+  const { colors } = await observe(attempt.environment.app, attempt.kubectl)
+  const needed = Math.max(1, capacity(colors[from]))
+  // Its pods may be on their way, since somebody has left it a moment ago.
+  if ((colors[to].deployment?.spec.replicas ?? 0) >= needed) await waitServing(attempt, to, needed)
   const underway = await switchOver(attempt, { kind: 'switch', from, to, atLeast: 1 })
   return await settleForward(attempt, { from, to }, underway)
 }

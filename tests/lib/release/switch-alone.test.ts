@@ -75,13 +75,13 @@ describe('switchAlone', () => {
       outcomes: [],
     },
     {
-      name: 'the color is not ready',
+      name: 'no pod of the color is ready in time',
       spoil: ({ cluster }) => {
         cluster.podStatus = () => ({ phase: 'Pending' })
         cluster.put(deployment('green', made('1.1.0')))
       },
-      code: 1,
-      message: /^Traffic may not go to green: 0 of 2 pods ready$/,
+      code: 70,
+      message: /^green cannot serve .*0 of 2 pods ready/,
       users: 'blue',
       outcomes: ['failed'],
     },
@@ -235,6 +235,21 @@ describe('what may be opened to users who have not been on it', () => {
       }
     },
   )
+})
+
+test('pods that are on their way back, since somebody has just left them, are waited for', async () => {
+  await using rehearsal = await both()
+  const { cluster, world, clock } = rehearsal
+  await recordOf(rehearsal)
+  const { podStatus } = cluster
+  cluster.podStatus = () => ({ phase: 'Pending' })
+  cluster.put(deployment('green', made('1.1.0')))
+  clock.during.set(200, () => {
+    cluster.podStatus = podStatus
+    cluster.put(deployment('green', made('1.1.0')))
+  })
+  const entry = await switchAlone(world, request, gates())
+  expect(entry).toMatchObject({ outcome: 'succeeded' })
 })
 
 const green = { color: 'green', ...made('1.1.0') }
