@@ -104,7 +104,8 @@ async function run(command: Command, options: RunOptions = {}): Promise<Output> 
   for (const rest of rests) rest()
   // A shell whose children were ended may still end well itself.
   const late = timeout !== undefined && performance.now() - started >= timeout
-  return { stdout, stderr, exitCode: late ? 124 : (exitCode ?? 124) }
+  const ended = late || (leavesNothing && signal?.aborted)
+  return { stdout, stderr, exitCode: ended ? 124 : (exitCode ?? 124) }
 }
 
 /** Process groups of the programs that run. */
