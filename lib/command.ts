@@ -3,7 +3,8 @@
  * is run are made from the same array.
  */
 import type { Readable } from 'node:stream'
-import { $, quote, type Options as ZxOptions, type ProcessOutput, type ProcessPromise } from 'zx/core'
+import type { Options as ZxOptions, ProcessOutput, ProcessPromise } from 'zx/core'
+import { answerAhead } from './ahead.ts'
 import { DeployError } from './errors.ts'
 
 export function missingProgram(program: string): string {
@@ -53,7 +54,7 @@ export interface Shell {
   /** Prints a command that changes something, then runs it. */
   write(command: Command, options?: RunOptions): Promise<Output>
   /** Starts a command that serves until it is stopped, or this process ends, however it does. */
-  start(command: Command, options?: Pick<RunOptions, 'env'>): Running
+  start(command: Command, options?: Pick<RunOptions, 'env'>): Promise<Running>
 }
 
 export interface Running {
@@ -85,8 +86,10 @@ function quotePosix(word: string): string {
 
 async function run(command: Command, options: RunOptions = {}): Promise<Output> {
   const { input, signal, timeout, folder, env, live, leavesNothing, onLine } = options
+  const ahead = input === undefined && (await answerAhead(command, signal))
+  if (ahead) return ahead
   const started = performance.now()
-  const child = launch(command, {
+  const child = launch(await zx(), command, {
     // zx never closes a pipe into which it writes nothing.
     stdio: [input ? 'pipe' : 'ignore', live ? 2 : 'pipe', live ? 2 : 'pipe'],
     ...(input && { input }),
@@ -108,6 +111,11 @@ async function run(command: Command, options: RunOptions = {}): Promise<Output> 
   return { stdout, stderr, exitCode: ended ? 124 : (exitCode ?? 124) }
 }
 
+/** Loaded with the first program that was not started ahead: a rollback moves users before that. */
+const zx = async () => await import('zx/core')
+
+type Zx = Awaited<ReturnType<typeof zx>>
+
 /** Process groups of the programs that run. */
 const groups = new Set<number>()
 
@@ -118,7 +126,7 @@ process.on('exit', () => groups.forEach(killGroup))
  * Each program has a process group of its own: a Ctrl-C in a terminal reaches this process alone, which decides
  * what is told to end and what may finish.
  */
-function launch(command: Command, options: Partial<ZxOptions>): ProcessPromise {
+function launch({ $, quote }: Zx, command: Command, options: Partial<ZxOptions>): ProcessPromise {
   const child = $({ nothrow: true, quiet: true, quote, detached: true, ...options })`${command}`
   const { pid: group } = child
   if (group !== undefined) {
@@ -182,8 +190,8 @@ function eachLine(stream: Readable, take: (line: string) => void): () => void {
 /** Ends a program when its standard input ends, which is when who started it does, be it by kill -9. */
 const TETHER = 'exec 3<&0; { read -r _ <&3; kill 0; } >/dev/null 2>&1 & exec "$@" </dev/null 3<&-'
 
-function start(command: Command, { env }: Pick<RunOptions, 'env'> = {}): Running {
-  const child = launch(['sh', '-c', TETHER, 'sh', ...command], {
+async function start(command: Command, { env }: Pick<RunOptions, 'env'> = {}): Promise<Running> {
+  const child = launch(await zx(), ['sh', '-c', TETHER, 'sh', ...command], {
     stdio: ['pipe', 'pipe', 'pipe'],
     ...(env && { env: { ...process.env, ...env } }),
   })

@@ -4,14 +4,20 @@
  * Changes: the idle color's objects, the shared objects, the preview, and, once all gates have passed, the live
  * Service. Never touches the live color's workload. Undo: scripts/rollback-deployment.ts.
  */
-import { common, confirm, data, main, milliseconds, realWorld, text, type Run } from '../lib/cli/cli.ts'
-import { DeployError, Exit } from '../lib/errors.ts'
-import { newId } from '../lib/history/record.ts'
-import { namedImage } from '../lib/image/named.ts'
-import { resolveDigest } from '../lib/image/registry.ts'
-import { run, type Terms } from '../lib/release/deployment.ts'
-import { resume } from '../lib/release/resume.ts'
-import { choiceOf, gatesOf } from '../verify/gates.ts'
+import { askAhead } from '../lib/app/ahead.ts'
+import type { Run } from '../lib/cli/cli.ts'
+import type { Terms } from '../lib/release/deployment.ts'
+
+// The modules take as long to load as kubectl does: both at once.
+if (import.meta.main) askAhead(process.argv.slice(2))
+const { common, confirm, data, main, milliseconds, realWorld, text } = await import('../lib/cli/cli.ts')
+const { DeployError, Exit } = await import('../lib/errors.ts')
+const { newId } = await import('../lib/history/record.ts')
+const { namedImage } = await import('../lib/image/named.ts')
+const { resolveDigest } = await import('../lib/image/registry.ts')
+const { run } = await import('../lib/release/deployment.ts')
+const { resume } = await import('../lib/release/resume.ts')
+const { choiceOf, gatesOf } = await import('../verify/gates.ts')
 
 const usage = `Usage: bun scripts/deploy.ts --env NAME (--version|--image|--release|--resume)
 

@@ -5,19 +5,23 @@
  * where pods are missing or the release is no longer there, the idle color. Takes the lock from a running
  * deployment. Undo: the same command with --to-version.
  */
-import { drift } from '../lib/app/live.ts'
-import { observe } from '../lib/app/observe.ts'
-import { common, confirm, data, main, realWorld, text, type Run } from '../lib/cli/cli.ts'
-import { checkContext } from '../lib/cluster/access.ts'
+import { askAhead } from '../lib/app/ahead.ts'
+import type { Run } from '../lib/cli/cli.ts'
 import type { World } from '../lib/cluster/world.ts'
-import { DeployError } from '../lib/errors.ts'
-import { findKept, previousRolling } from '../lib/history/kept.ts'
-import { newId, type DeploymentRecord } from '../lib/history/record.ts'
-import { run } from '../lib/release/deployment.ts'
-import { rollBack } from '../lib/release/rollback.ts'
-import { broughtBack, stateLine } from '../lib/release/show.ts'
-import { chooseTarget } from '../lib/release/target.ts'
-import { choiceOf, gatesOf } from '../verify/gates.ts'
+import type { DeploymentRecord } from '../lib/history/record.ts'
+
+// The modules take as long to load as kubectl does: both at once.
+if (import.meta.main) askAhead(process.argv.slice(2), { patch: true })
+const { drift } = await import('../lib/app/live.ts')
+const { observe } = await import('../lib/app/observe.ts')
+const { common, confirm, data, main, realWorld, text } = await import('../lib/cli/cli.ts')
+const { checkContext } = await import('../lib/cluster/access.ts')
+const { DeployError } = await import('../lib/errors.ts')
+const { newId } = await import('../lib/history/record.ts')
+const { rollBack } = await import('../lib/release/rollback.ts')
+const { broughtBack, stateLine } = await import('../lib/release/show.ts')
+const { chooseTarget } = await import('../lib/release/target.ts')
+const { choiceOf, gatesOf } = await import('../verify/gates.ts')
 
 const usage = `Usage: bun scripts/rollback-deployment.ts --env NAME [flags]
 
@@ -97,6 +101,8 @@ async function redeploy(
   world: World,
   wanted?: { version: string } | { release: { release: string } },
 ): Promise<DeploymentRecord | undefined> {
+  const { findKept, previousRolling } = await import('../lib/history/kept.ts')
+  const { run } = await import('../lib/release/deployment.ts')
   const { flags, log } = script
   const { entry, manifests } = wanted
     ? await findKept(world, wanted)

@@ -15,6 +15,11 @@ import { APP, type Script, type Workspace } from './workspace.ts'
  * the kubectl that made it.
  */
 const SHIM = `#!/usr/bin/env bash
+# One that was started ahead: its patch comes when it is known.
+if [[ "\${@: -1}" == --patch-file=/dev/stdin ]]; then
+  patch=$(cat)
+  set -- "\${@:1:$#-1}" -p "$patch"
+fi
 call="$*"
 call="\${call//$'\\n'/ }"
 hit=

@@ -1,6 +1,6 @@
 /** The application as it is now, from one reading of the cluster: both colors, the Services, the lock. */
 import { z } from 'zod'
-import { get, getNamed } from '../cluster/commands.ts'
+import { getApp, getNamed } from '../cluster/commands.ts'
 import type { Kubectl } from '../cluster/kubectl.ts'
 import {
   isActive,
@@ -58,8 +58,7 @@ export interface Observed {
 
 /** One `kubectl get` for everything that decides: both Services, both colors, the lock. */
 export async function observe(app: string, kubectl: Kubectl): Promise<Observed> {
-  const kinds = ['services', 'deployments', 'replicasets', 'pods', 'horizontalpodautoscalers', 'leases']
-  const found = await kubectl.objects(get(kinds, `--selector=app=${app}`), watched)
+  const found = await kubectl.objects(getApp(app), watched)
   const name = names(app)
   // A Service that somebody made by hand may lack the label that the scripts put on theirs.
   if (!found.some(({ kind, metadata }) => kind === 'Service' && metadata.name === name.live)) {

@@ -3,8 +3,8 @@
  * error and sets the exit code.
  */
 import { constants, hostname, userInfo } from 'node:os'
-import { createInterface } from 'node:readline/promises'
 import { parseArgs, type ParseArgsConfig } from 'node:util'
+import { endAhead } from '../ahead.ts'
 import { systemClock } from '../clock.ts'
 import { Kubectl } from '../cluster/kubectl.ts'
 import type { World } from '../cluster/world.ts'
@@ -60,6 +60,8 @@ export async function main(
     else await body({ flags, log, signal: stop.signal })
   } catch (error) {
     report(log, error, stop.signal, process.argv.includes('--json'))
+  } finally {
+    endAhead()
   }
 }
 
@@ -171,6 +173,7 @@ export async function confirm({ flags, signal }: Run, question: string): Promise
   if (!process.stdin.isTTY || !process.stderr.isTTY) {
     throw new DeployError('There is no terminal to ask for confirmation: pass --yes', Exit.usage)
   }
+  const { createInterface } = await import('node:readline/promises')
   const prompt = createInterface({ input: process.stdin, output: process.stderr })
   const closed = new Promise<never>((_, reject) => {
     prompt.once('close', () => reject(new Error('closed')))

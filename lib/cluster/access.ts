@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { missingProgram } from '../command.ts'
 import { DeployError, Exit } from '../errors.ts'
 import type { Environment } from '../settings/file.ts'
-import { create } from './commands.ts'
+import { create, currentContext } from './commands.ts'
 import type { Kubectl } from './kubectl.ts'
 import { accessReview, rulesReview, type Rule } from './objects.ts'
 import { KubectlError } from './refusal.ts'
@@ -82,7 +82,7 @@ export async function checkContext(
   chosen: string | undefined,
   kubectl: Kubectl,
 ): Promise<void> {
-  const context = chosen ?? (await currentContext(kubectl))
+  const context = chosen ?? (await contextOf(kubectl))
   if (context === environment.context) return
   const switching = `kubectl config use-context ${environment.context}`
   const current = context === '' ? 'kubectl has no current context' : `the context is "${context}"`
@@ -93,8 +93,8 @@ export async function checkContext(
   )
 }
 
-async function currentContext(kubectl: Kubectl): Promise<string> {
-  const { stdout, exitCode } = await kubectl.ask(['kubectl', 'config', 'current-context'])
+async function contextOf(kubectl: Kubectl): Promise<string> {
+  const { stdout, exitCode } = await kubectl.ask(currentContext())
   if (exitCode === 127) throw new DeployError(missingProgram('kubectl'), Exit.usage)
   return stdout.trim()
 }

@@ -12,6 +12,26 @@ export const FIELD_MANAGER = 'deploy-scripts'
 /** Owns the selectors of the live and the preview Service, and nothing else (design §4). */
 export const SWITCH_MANAGER = 'deploy-scripts-switch'
 
+/** A server that does not answer within this is taken for away; watches and waits have deadlines of their own. */
+const REQUEST_TIMEOUT = '15s'
+
+/**
+ * What a user has set for kubectl in their own shell never changes what it does here: an external diff in color hides
+ * every change of a plan, and kuberc can make `delete` ask, or give any verb other defaults and other names.
+ * https://kubernetes.io/docs/reference/kubectl/kuberc/
+ */
+export const KUBECTL_VARIABLES = {
+  KUBECTL_EXTERNAL_DIFF: 'diff -u -N',
+  KUBERC: 'off',
+  KUBECTL_KUBERC: 'false',
+} as const
+
+/** The same in a cluster and a namespace. */
+export function scoped({ context, namespace }: Scope, [program, verb = '', ...rest]: Command): Command {
+  const flags = [`--context=${context}`, `--namespace=${namespace}`, `--request-timeout=${REQUEST_TIMEOUT}`]
+  return verb === 'kustomize' ? [program, verb, ...rest] : [program, ...flags, verb, ...rest]
+}
+
 const kubectl = (verb: string, ...words: readonly string[]): Command => ['kubectl', verb, ...words]
 
 /** An answer as objects, to be parsed. */
@@ -29,8 +49,17 @@ const SERVER_SIDE = ['--server-side', '--force-conflicts', `--field-manager=${FI
 export const get = (resources: readonly string[], ...flags: string[]): Command =>
   kubectl('get', resources.join(','), ...flags, ...JSON_OUTPUT)
 
+/** Everything that decides: both Services, both colors, the lock. */
+export const getApp = (app: string): Command =>
+  get(
+    ['services', 'deployments', 'replicasets', 'pods', 'horizontalpodautoscalers', 'leases'],
+    `--selector=app=${app}`,
+  )
+
 export const getNamed = (...names: string[]): Command =>
   kubectl('get', ...names, '--ignore-not-found', ...JSON_OUTPUT)
+
+export const currentContext = (): Command => kubectl('config', 'current-context')
 
 export const create = (): Command => kubectl('create', UNCHECKED, ...INPUT, ...JSON_OUTPUT)
 

@@ -3,11 +3,8 @@ import { z } from 'zod'
 import type { Clock } from '../clock.ts'
 import type { Command, Output, RunOptions, Shell } from '../command.ts'
 import { DeployError } from '../errors.ts'
-import type { Scope } from './commands.ts'
+import { KUBECTL_VARIABLES, scoped, type Scope } from './commands.ts'
 import { describe, failure, refusalOf, type Refusal } from './refusal.ts'
-
-/** A server that does not answer within this is taken for away; watches and waits have deadlines of their own. */
-const REQUEST_TIMEOUT = '15s'
 
 /** Later than kubectl's own time-out, so that kubectl is the one who says what happened. */
 const PROCESS_TIMEOUT = 60_000
@@ -17,17 +14,6 @@ const INSISTING = { pauses: [300, 1000, 2000, 3000, 3000], within: 10_000 }
 
 /** What the server says to a change that has been made already. */
 const REPEATED: readonly Refusal[] = ['TestFailed', 'AlreadyExists', 'Conflict']
-
-/**
- * What a user has set for kubectl in their own shell never changes what it does here: an external diff in color hides
- * every change of a plan, and kuberc can make `delete` ask, or give any verb other defaults and other names.
- * https://kubernetes.io/docs/reference/kubectl/kuberc/
- */
-export const KUBECTL_VARIABLES = {
-  KUBECTL_EXTERNAL_DIFF: 'diff -u -N',
-  KUBERC: 'off',
-  KUBECTL_KUBERC: 'false',
-} as const
 
 const list = z.object({ items: z.array(z.unknown()) })
 
@@ -130,10 +116,8 @@ export class Kubectl {
     }
   }
 
-  #scoped([program, verb = '', ...rest]: Command): Command {
-    const { context, namespace } = this.scope
-    const flags = [`--context=${context}`, `--namespace=${namespace}`, `--request-timeout=${REQUEST_TIMEOUT}`]
-    return verb === 'kustomize' ? [program, verb, ...rest] : [program, ...flags, verb, ...rest]
+  #scoped(command: Command): Command {
+    return scoped(this.scope, command)
   }
 
   /** A kubectl that an interrupt ended says nothing of its own: the interrupt is the reason. */

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { names } from '../app/color.ts'
 import { getNamed } from '../cluster/commands.ts'
-import { KUBECTL_VARIABLES } from '../cluster/kubectl.ts'
+import { KUBECTL_VARIABLES } from '../cluster/commands.ts'
 import { service } from '../cluster/objects.ts'
 import type { World } from '../cluster/world.ts'
 import { DeployError } from '../errors.ts'
@@ -18,7 +18,7 @@ export async function withPreview<T>(
   const name = names(app).preview
   // No port before the colon lets kubectl choose a free one here.
   const port = `:${await portOf(world, name)}`
-  const forward = world.shell.start(
+  const forward = await world.shell.start(
     ['kubectl', `--context=${context}`, `--namespace=${namespace}`, 'port-forward', `service/${name}`, port],
     { env: KUBECTL_VARIABLES },
   )

@@ -212,7 +212,7 @@ const watchers = (): number =>
 describe('start', () => {
   test('gives the line that matches, and stops', async () => {
     const file = join(folder, 'served')
-    const running = sh.start(['sh', '-c', `echo $$ > ${file}; echo one; echo port 81; sleep 60`])
+    const running = await sh.start(['sh', '-c', `echo $$ > ${file}; echo one; echo port 81; sleep 60`])
     expect((await running.line(/port (\d+)/, 10_000))[1]).toBe('81')
     await running.stop()
     await gone(Number(await Bun.file(file).text()))
@@ -222,7 +222,7 @@ describe('start', () => {
     const file = join(folder, 'orphan')
     const program = `
       import { shell } from '${join(import.meta.dir, '../../lib/command.ts')}'
-      const running = shell(() => {}).start(['sh', '-c', 'sleep 60 & echo $! > ${file}; echo up; wait'])
+      const running = await shell(() => {}).start(['sh', '-c', 'sleep 60 & echo $! > ${file}; echo up; wait'])
       await running.line(/up/, 60_000)
       process.kill(process.pid, 'SIGKILL')`
     expect((await sh.read([bun, '-e', program])).exitCode).not.toBe(0)
@@ -230,8 +230,8 @@ describe('start', () => {
   })
 
   test('leaves no watcher behind, whether it is stopped or ends by itself', async () => {
-    const stopped = sh.start(['sh', '-c', 'echo up; sleep 60', folder])
-    const ended = sh.start(['echo', 'up', folder])
+    const stopped = await sh.start(['sh', '-c', 'echo up; sleep 60', folder])
+    const ended = await sh.start(['echo', 'up', folder])
     await Promise.all([stopped.line(/up/, 60_000), ended.line(/up/, 60_000)])
     expect(watchers()).toBeGreaterThan(0)
     await stopped.stop()
@@ -241,13 +241,13 @@ describe('start', () => {
   })
 
   test('a program that ends first says why', async () => {
-    const running = sh.start(['sh', '-c', 'echo no such service >&2; exit 1'])
+    const running = await sh.start(['sh', '-c', 'echo no such service >&2; exit 1'])
     expect(running.line(/port/, 10_000)).rejects.toThrow(/ended: no such service$/)
     await running.stop()
   })
 
   test('a program that says nothing is not waited for', async () => {
-    const running = sh.start(['sleep', '60'])
+    const running = await sh.start(['sleep', '60'])
     expect(running.line(/port/, 20)).rejects.toThrow('sleep 60 says nothing')
     await running.stop()
   })

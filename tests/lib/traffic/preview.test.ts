@@ -15,7 +15,7 @@ function forwarding(line: string | undefined): Shell & { started: Command[]; sto
     stopped: 0,
     read: fail,
     write: fail,
-    start: (command: Command): Running => {
+    start: async (command: Command): Promise<Running> => {
       shell.started.push(command)
       return {
         line: (pattern) => {
