@@ -6,8 +6,8 @@ import { ROOT, start, type Started } from '../examples/rehearsal/program.ts'
 import type { Workspace } from '../examples/rehearsal/workspace.ts'
 
 export interface Times {
-  /** ms from the start of the process until the Service read differently, as a watch tells it */
-  patched: number
+  /** ms from the start of the process until users met the color, each on a connection of their own */
+  answered: number
   /** ms of the whole process */
   done: number
 }
@@ -21,14 +21,15 @@ export function median(values: readonly number[]): number {
   return (lower + upper) / 2
 }
 
-/** Calls back at each change of a Service's selector, with the time of it. */
-export async function watchSelector(
+/** Calls back with each value that a part of an object has, the present one first, and the time of it. */
+export async function watchValue(
   { namespace, cluster }: Workspace,
-  service: string,
-  changed: (color: string, at: number) => void,
+  object: string,
+  part: string,
+  changed: (value: string, at: number) => void,
 ): Promise<() => Promise<void>> {
-  const form = 'jsonpath={.spec.selector.color}{"\\n"}'
-  const command = ['kubectl', '-n', namespace, 'get', 'service', service, '-w', '-o', form]
+  const form = `jsonpath={${part}}{"\\n"}`
+  const command = ['kubectl', '-n', namespace, 'get', object, '-w', '-o', form]
   const child = Bun.spawn(command, {
     env: { ...process.env, ...cluster.env },
     stdout: 'pipe',
@@ -37,11 +38,11 @@ export async function watchSelector(
   const seen = Promise.withResolvers<void>()
   const read = async (): Promise<void> => {
     const decoder = new TextDecoder()
-    let last = ''
+    let last: string | undefined
     for await (const chunk of child.stdout) {
-      for (const color of decoder.decode(chunk, { stream: true }).split('\n').filter(Boolean)) {
-        if (color !== last) changed(color, performance.now())
-        last = color
+      for (const value of decoder.decode(chunk, { stream: true }).split('\n').slice(0, -1)) {
+        if (value !== last) changed(value, performance.now())
+        last = value
         seen.resolve()
       }
     }
@@ -54,21 +55,43 @@ export async function watchSelector(
   }
 }
 
-/** Runs a program that moves a Service to a color, and takes both times. @throws Error when it failed */
-export async function timed(
+/** ms from now until a part of an object has a value, while a program runs. @throws Error when it failed, or never came to it */
+export async function untilValue(
   workspace: Workspace,
-  service: string,
-  color: string,
+  { object, part, is }: { object: string; part: string; is: (value: string) => boolean },
   begin: () => Started,
-): Promise<Times> {
-  const moved = Promise.withResolvers<number>()
-  const stop = await watchSelector(workspace, service, (now, at) => now === color && moved.resolve(at))
+): Promise<number> {
+  let at: number | undefined
+  const stop = await watchValue(workspace, object, part, (value, now) => {
+    if (is(value)) at ??= now
+  })
   const began = performance.now()
-  const { code, stderr, ms } = await begin().ended
-  if (code !== 0) throw new Error(`exit ${code}: ${stderr}`)
-  const patched = (await moved.promise) - began
+  const { code, stderr } = await begin().ended
   await stop()
-  return { patched, done: ms }
+  if (code !== 0) throw new Error(`exit ${code}: ${stderr}`)
+  if (at === undefined) throw new Error(`${object} never came to it`)
+  return at - began
+}
+
+/** Runs a program that moves users to a color, and takes both times. @throws Error when it failed */
+export async function untilAnswered({ url }: Workspace, color: string, begin: () => Started): Promise<Times> {
+  const began = performance.now()
+  const { ended } = begin()
+  const run = { over: false }
+  void ended.then(() => (run.over = true))
+  let answered: number | undefined
+  while (answered === undefined && !run.over) {
+    const about = await fetch(`${url}/version`, { keepalive: false }).then(
+      async (answer) => await answer.text(),
+      () => '',
+    )
+    if (about.includes(`"color":"${color}"`)) answered = performance.now() - began
+    else await Bun.sleep(3)
+  }
+  const { code, stderr, ms } = await ended
+  if (code !== 0) throw new Error(`exit ${code}: ${stderr}`)
+  if (answered === undefined) throw new Error(`${color} never answered`)
+  return { answered, done: ms }
 }
 
 /** A program by its words, in the workspace's cluster. */

@@ -91,15 +91,15 @@ function replicasFor(
   return Math.max(declared, capacity(states[from]), states[from].deployment?.spec.replicas ?? 0)
 }
 
-const refused: readonly string[] = ['rolled-back', 'taken-back']
-
 /** @throws DeployError (6) for a digest that was rolled back, by these scripts or by a person, unless it is allowed with a reason */
 export function refuseFailedDigest(
   { image, allowFailedDigest, kept }: Pick<Request, 'image' | 'allowFailedDigest' | 'kept'>,
   past: readonly DeploymentRecord[],
 ): DeploymentRecord[] {
+  // A rollback that ended badly says nothing of where it went; that somebody left it, whatever put it there, does.
   const failed = past.filter(
-    ({ kind, outcome, to }) => kind === 'deploy' && refused.includes(outcome) && to.image === image,
+    ({ kind, outcome, to }) =>
+      to.image === image && (outcome === 'taken-back' || (outcome === 'rolled-back' && kind === 'deploy')),
   )
   const [newest] = failed
   if (newest === undefined || allowFailedDigest !== undefined || kept) return failed

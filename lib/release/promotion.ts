@@ -114,7 +114,7 @@ function judgePassed({ passed }: Requires, digest: string, records: Evidence['re
   if (typeof records === 'string') return [{ missing: `whether it was live in ${name}: ${records}` }]
   const last = records.find(
     ({ kind, environment, to, outcome }) =>
-      kind === 'deploy' &&
+      (kind === 'deploy' || outcome === 'taken-back') &&
       environment === name &&
       to.image.endsWith(`@${digest}`) &&
       spoken.includes(outcome),

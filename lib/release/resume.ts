@@ -8,7 +8,7 @@ import { observe, side, type Observed } from '../app/observe.ts'
 import type { Gates } from '../check.ts'
 import { checkAccess, checkContext, needs } from '../cluster/access.ts'
 import type { World } from '../cluster/world.ts'
-import { DeployError } from '../errors.ts'
+import { DeployError, Exit } from '../errors.ts'
 import { refuseHeld } from '../history/hold.ts'
 import { journal, journalled } from '../history/journal.ts'
 import type { DeploymentRecord } from '../history/record.ts'
@@ -25,6 +25,7 @@ import { refuseFailedDigest, type Request } from './plan.ts'
 import { NOTHING_REQUIRED, overridden, proofLines, prove } from './promotion.ts'
 import { repair } from './repair.ts'
 import { stateLine } from './show.ts'
+import { wasLeft } from './target.ts'
 import { underLock } from './under-lock.ts'
 
 type Resume = Pick<Request, 'id' | 'waitFor' | 'allowFailedDigest'>
@@ -39,7 +40,8 @@ interface Waiting {
 
 /**
  * @returns undefined when it was not agreed to
- * @throws DeployError (1) when what was verified is not what is there any more, (6) when it lacks what is required
+ * @throws DeployError (1) when what was verified is not what is there any more, (6) when it lacks what is required, or
+ * users were brought back from it meanwhile
  */
 export async function resume(
   world: World,
@@ -94,7 +96,10 @@ async function open(attempt: Attempt, place: Waiting) {
   return await openToUsers(attempt, {}, { from, to, replicas })
 }
 
-/** @throws DeployError (1) when the record does not wait, users are elsewhere by now, or the color holds something else */
+/**
+ * @throws DeployError (1) when the record does not wait, users are elsewhere by now, or the color holds something else,
+ * (6) when users have been on it and were brought back
+ */
 function stillWaiting(
   { environment }: World,
   id: string,
@@ -111,6 +116,12 @@ function stillWaiting(
   const state = observed.colors[to]
   if (side(state).release !== entry.to.release)
     throw new DeployError(`${to} holds ${side(state).version} by now, not what was verified there: ${again}`)
+  const { switch: last } = observed
+  if (last && wasLeft(observed, side(state)))
+    throw new DeployError(
+      `Users were brought back from ${entry.to.version} (${last.at}, ${last.by}): ${again}`,
+      Exit.refused,
+    )
   const from = entry.from && liveColor(environment, observed)
   if (from && side(observed.colors[from]).release !== entry.from?.release)
     throw new DeployError(

@@ -43,6 +43,11 @@ describe('refuseFailedDigest', () => {
       `${next.image} was taken back by bob@laptop at 2026-11-22T08:00:00Z (loses orders). ${HINT}`,
     ],
     [
+      'gone back from, when it had been started again from its record',
+      [ended('taken-back', { kind: 'rollback', takenBack })],
+      `${next.image} was taken back by bob@laptop at 2026-11-22T08:00:00Z (loses orders). ${HINT}`,
+    ],
+    [
       'gone back from without a word',
       [ended('taken-back', { takenBack: { by: 'bob', at: 'noon', record: '02' } })],
       `${next.image} was taken back by bob at noon (no reason given). ${HINT}`,

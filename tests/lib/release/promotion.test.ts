@@ -166,6 +166,11 @@ describe('what is missing is named', () => {
       [record('needs-person'), record('succeeded')],
       'its last deployment to staging ended needs-person',
     ],
+    [
+      'one that somebody left after it had been started again from its record',
+      [record('taken-back', { kind: 'rollback' }), record('succeeded')],
+      'its last deployment to staging ended taken-back',
+    ],
     ['a rollback to it', [record('succeeded', { kind: 'rollback' })], 'it has not been live in staging'],
     [
       "another environment's",

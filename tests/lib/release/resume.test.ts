@@ -3,6 +3,7 @@ import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { placeHold } from '../../../lib/history/hold.ts'
 import { deploy } from '../../../lib/release/blue-green.ts'
 import type { Terms } from '../../../lib/release/deployment.ts'
+import { switchAlone } from '../../../lib/release/switch-alone.ts'
 import { resume } from '../../../lib/release/resume.ts'
 import { UNREACHABLE } from '../cluster.ts'
 import { APP, deployment, image, live, made } from '../objects.ts'
@@ -116,6 +117,21 @@ describe('resume', () => {
       code: 1,
       message: `${next.release} is no deployment that waits to be resumed: it ended succeeded`,
     })
+  })
+
+  test('not what users were brought back from, when somebody had opened it by switch-traffic', async () => {
+    await using rehearsal = await waiting()
+    const { cluster, world } = rehearsal
+    const notLive = gates({ live: ({ color }) => (color === 'green' ? 'failed' : 'passed') })
+    const request = { id: 'r-switch', to: 'green', reason: undefined } as const
+    expect((await failure(switchAlone(world, request, notLive))).code).toBe(3)
+    expect(stored(rehearsal, next.release).outcome).toBe('verified')
+    const failed = await failure(opened(rehearsal))
+    expect(failed.code).toBe(6)
+    expect(failed.message).toMatch(
+      /^Users were brought back from 1\.1\.0 \(.*, alice@laptop\): deploy it again$/,
+    )
+    expect(cluster.selector()).toEqual(live('blue'))
   })
 
   test('not agreed to: nothing is written', async () => {
