@@ -66,7 +66,7 @@ async function makeRoom(world: World, jobs: readonly string[]): Promise<void> {
 async function waitForJob(world: World, name: string): Promise<void> {
   const { clock, signal, log, environment, kubectl } = world
   const since: Since = new Map()
-  const began = clock.now()
+  const began = clock.monotonic()
   const look = async (): Promise<{ done: undefined } | string> => {
     const [[found], pods] = await Promise.all([
       kubectl.objects(getNamed(`job/${name}`), job),
@@ -77,8 +77,8 @@ async function waitForJob(world: World, name: string): Promise<void> {
     if (met('Complete')) return { done: undefined }
     const failed = met('Failed')
     if (failed) throw await withLog(world, name, `${failed.reason}: ${failed.message}`)
-    if (pods.length === 0 && clock.now() - began > NO_POD) throw await withoutPods(kubectl, name)
-    const now = clock.now()
+    if (pods.length === 0 && clock.monotonic() - began > NO_POD) throw await withoutPods(kubectl, name)
+    const now = clock.monotonic()
     const when = { since, now, schedule: environment.timeouts.schedule, ready: Number.POSITIVE_INFINITY }
     const broken = pods.map((each) => podBreakdown(each, when)).find((each) => each !== undefined)
     // A container that exits is the Job's to count: backoffLimit says how often.

@@ -21,7 +21,7 @@ export async function waitReady(world: World, color: Place, atLeast: number): Pr
     async () => {
       const observed = await observe(environment.app, kubectl)
       const state = observed.colors[color]
-      const broken = breakdown(state, { since, now: clock.now(), ...environment.timeouts })
+      const broken = breakdown(state, { since, now: clock.monotonic(), ...environment.timeouts })
       if (broken) throw await explained(world, color, broken)
       const missing = obstacles(state, atLeast)
       return missing.length === 0 ? { done: observed } : waitingFor(state, missing)
@@ -57,7 +57,7 @@ export async function keepPace(
     const wanted = Math.max(atLeast, capacity(observed.colors[live]))
     const missing = obstacles(state, wanted)
     if (missing.length === 0) return { done: observed }
-    const broken = breakdown(state, { since, now: clock.now(), ...environment.timeouts })
+    const broken = breakdown(state, { since, now: clock.monotonic(), ...environment.timeouts })
     if (broken) throw await explained(world, color, broken)
     if (asked < wanted && (state.deployment?.spec.replicas ?? wanted) < wanted) {
       asked = wanted
@@ -94,7 +94,7 @@ export const PATIENCE = 30_000
 export async function waitServing(world: World, color: Color, enough: number): Promise<Observed> {
   const { environment, clock, kubectl, log, signal } = world
   const since: Since = new Map()
-  const began = clock.now()
+  const began = clock.monotonic()
   const look = async (): Promise<{ done: Observed } | string> => {
     const observed = await observe(environment.app, kubectl)
     const state = observed.colors[color]
@@ -102,8 +102,8 @@ export async function waitServing(world: World, color: Color, enough: number): P
     if (wrong.length > 0) throw new DeployError(`Traffic may not go to ${color}: ${wrong.join('; ')}`)
     const missing = obstaclesBack(state)
     if (missing.length === 0 && state.ready.length >= enough) return { done: observed }
-    const broken = breakdown(state, { since, now: clock.now(), ...environment.timeouts })
-    if (missing.length === 0 && (broken || clock.now() - began >= PATIENCE)) return { done: observed }
+    const broken = breakdown(state, { since, now: clock.monotonic(), ...environment.timeouts })
+    if (missing.length === 0 && (broken || clock.monotonic() - began >= PATIENCE)) return { done: observed }
     if (broken) throw await explained(world, color, broken)
     return waitingFor(state, [...missing, `${state.ready.length} of ${enough} pods ready`])
   }

@@ -20,6 +20,19 @@ test('waitReady says what is missing as it changes, and answers with what it saw
   expect(log.lines).toEqual(['0 of 2 pods ready'])
 })
 
+test('waitReady waits by no clock that somebody may set', async () => {
+  await using rehearsal = rehearse()
+  const { cluster, world, clock } = rehearsal
+  cluster.podStatus = () => container({ state: { running: {} }, ready: false, restartCount: 0 })
+  running(cluster, { blue: '1.0.0' }, 'blue')
+  clock.during.set(400, () => clock.set(3_600_000))
+  clock.during.set(400 * 1.15, () => {
+    cluster.podStatus = ready
+    cluster.put(deployment('blue', made('1.0.0')))
+  })
+  expect((await waitReady(world, 'blue', 2)).colors.blue.ready).toHaveLength(2)
+})
+
 test('waitReady fails as soon as the cluster knows', async () => {
   await using rehearsal = rehearse()
   const { cluster, world, clock } = rehearsal
