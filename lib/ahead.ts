@@ -58,10 +58,13 @@ export function knownAhead(command: readonly string[], stdout: string): void {
   started.set(command.join('\0'), { answer: Promise.resolve({ stdout, stderr: '', exitCode: 0 }) })
 }
 
-/** The answer of a command that was started ahead, once; undefined where it was not, or could not be. */
+/**
+ * The answer of a command that was started ahead, once; undefined where it was not, or could not be. It is ended when
+ * the signal aborts, or its time (ms from now) is over: its exit code is 124 then.
+ */
 export async function answerAhead(
   command: readonly string[],
-  signal?: AbortSignal,
+  { signal, timeout }: { signal?: AbortSignal | undefined; timeout?: number | undefined } = {},
 ): Promise<Answer | undefined> {
   if (started.size === 0) return undefined
   const { words, patch } = withoutPatch(command)
@@ -70,10 +73,13 @@ export async function answerAhead(
   started.delete(words.join('\0'))
   if (patch !== undefined) found.child?.stdin.end(patch)
   const stop = (): void => end(found)
+  const late = timeout === undefined ? undefined : setTimeout(stop, timeout)
   signal?.addEventListener('abort', stop, { once: true })
+  if (signal?.aborted) stop()
   try {
     return await found.answer
   } finally {
+    clearTimeout(late)
     signal?.removeEventListener('abort', stop)
   }
 }

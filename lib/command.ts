@@ -86,7 +86,7 @@ function quotePosix(word: string): string {
 
 async function run(command: Command, options: RunOptions = {}): Promise<Output> {
   const { input, signal, timeout, folder, env, live, leavesNothing, onLine } = options
-  const ahead = input === undefined && (await answerAhead(command, signal))
+  const ahead = await answerAhead(command, { signal, timeout })
   if (ahead) return ahead
   const started = performance.now()
   const child = launch(await zx(), command, {

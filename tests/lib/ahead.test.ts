@@ -58,13 +58,17 @@ describe('a command that reads', () => {
     expect((await sh.read(['no-such-program-here'])).exitCode).toBe(127)
   })
 
-  test('is ended by an interrupt', async () => {
+  test('is ended by an interrupt, and when its time is over', async () => {
     const command = ['sleep', '60'] as const
     startAhead(command, {})
     const stop = new AbortController()
-    const answer = answerAhead(command, stop.signal)
+    const answer = sh.read(command, { signal: stop.signal })
     stop.abort()
-    expect(await answer).toMatchObject({ exitCode: 124 })
+    expect((await answer).exitCode).toBe(124)
+    startAhead(command, {})
+    expect((await sh.read(command, { timeout: 50 })).exitCode).toBe(124)
+    startAhead(command, {})
+    expect((await sh.read(command, { signal: AbortSignal.abort() })).exitCode).toBe(124)
   })
 
   test('whose answer is known is not run', async () => {
