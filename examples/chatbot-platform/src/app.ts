@@ -1,6 +1,6 @@
 /** One request from its arrival to its answer. */
 import { HttpError } from './errors.ts'
-import { Faults } from './faults.ts'
+import { Faults, VERIFICATION_HEADER } from './faults.ts'
 import { secureHeaders } from './headers.ts'
 import { describe } from './log.ts'
 import { createRouter, pathOf, type Handler } from './router.ts'
@@ -42,7 +42,9 @@ export function createApp(services: Services): App {
 
     const method = METHODS.has(request.method) ? request.method : 'other'
     const ms = performance.now() - started
-    metrics.requests.observe({ method, route: match.path, status: response.status }, ms / 1000)
+    // A deployment's own checks are told apart, so that what users meet can be counted without them.
+    const check = request.headers.has(VERIFICATION_HEADER) && { verification: 'true' }
+    metrics.requests.observe({ method, route: match.path, status: response.status, ...check }, ms / 1000)
     log('debug', 'request', {
       method,
       route: match.path,

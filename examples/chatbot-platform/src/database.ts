@@ -14,13 +14,15 @@ export interface Database {
   /** Runs one query; `operation` names it in the metrics. */
   run<T>(operation: string, query: (sql: SQL) => Promise<T>): Promise<T>
   connections(): { used: number; idle: number }
+  maxConnections: number
   close(): Promise<void>
 }
 
 export interface DatabaseOptions {
   /** The size of the pool on PostgreSQL. SQLite has one connection. */
   connections: number
-  observe?: (operation: string, seconds: number) => void
+  /** `error` is the name of what the operation failed with. */
+  observe?: (operation: string, seconds: number, error?: string) => void
 }
 
 /** How long a writer waits for another process, and a query for an answer. */
@@ -35,14 +37,20 @@ export async function openDatabase(url: string, options: DatabaseOptions): Promi
 
   return {
     adapter,
+    maxConnections: adapter === 'sqlite' ? 1 : options.connections,
     async run(operation, query) {
       const started = performance.now()
+      const seconds = () => (performance.now() - started) / 1000
       running++
       try {
-        return await query(sql)
+        const result = await query(sql)
+        options.observe?.(operation, seconds())
+        return result
+      } catch (error) {
+        options.observe?.(operation, seconds(), error instanceof Error ? error.name : 'unknown')
+        throw error
       } finally {
         running--
-        options.observe?.(operation, (performance.now() - started) / 1000)
       }
     },
     connections() {

@@ -8,7 +8,7 @@ import { HttpError } from './errors.ts'
 export type FaultSettings = ReturnType<typeof parseFaults>
 
 /** Marks a deployment's own checks. FAULT_LIVE_ERROR_RATE spares them: only users see that one. */
-const VERIFICATION_HEADER = 'x-deploy-verification'
+export const VERIFICATION_HEADER = 'x-deploy-verification'
 
 const probes: ReadonlySet<string> = new Set(['/health', '/ready'])
 

@@ -21,14 +21,14 @@ export class Metrics {
   readonly requests = new Histogram({
     name: 'http_request_duration_seconds',
     help: 'Time until the response begins',
-    labelNames: ['method', 'route', 'status'],
+    labelNames: ['method', 'route', 'status', 'verification'],
     buckets: REQUEST_BUCKETS,
     registers: [this.#registry],
   })
   readonly queries = new Histogram({
     name: 'db_client_operation_duration_seconds',
     help: 'Time of a database operation',
-    labelNames: ['operation'],
+    labelNames: ['operation', 'error_type'],
     buckets: QUERY_BUCKETS,
     registers: [this.#registry],
   })
@@ -60,7 +60,7 @@ export class Metrics {
   }
 
   /** Has the connections of the database counted at each scrape. */
-  watch(connections: () => { used: number; idle: number }): void {
+  watch(connections: () => { used: number; idle: number }, max: number): void {
     this.#registry.registerMetric(
       new Gauge({
         name: 'db_client_connection_count',
@@ -74,6 +74,12 @@ export class Metrics {
         },
       }),
     )
+    const most = new Gauge({
+      name: 'db_client_connection_max',
+      help: 'Connections that may be open at a time',
+      registers: [this.#registry],
+    })
+    most.set(max)
   }
 
   see(account: string): void {

@@ -40,9 +40,10 @@ export async function start(config: Config, log: Log): Promise<Running> {
   const metrics = new Metrics()
   const database = await openDatabase(config.databaseUrl, {
     connections: config.databaseConnections,
-    observe: (operation, seconds) => metrics.queries.observe({ operation }, seconds),
+    observe: (operation, seconds, error) =>
+      metrics.queries.observe({ operation, ...(error && { error_type: error }) }, seconds),
   })
-  metrics.watch(() => database.connections())
+  metrics.watch(() => database.connections(), database.maxConnections)
   const services = new Services(config, database, metrics, log)
   const app = createApp(services)
   const sockets = new Sockets(config, services.drain)

@@ -75,13 +75,16 @@ describe('/metrics', () => {
     const path = created.headers.get('location') ?? ''
     await app.call('POST', `${path}/messages`, { as: cookie, body: { text: 'hi' } })
     await app.call('GET', '/made-up/path')
+    await app.call('GET', '/made-up/path', { headers: { 'X-Deploy-Verification': 'r8' } })
     await app.call('LOCK', '/')
     const text = await metrics()
     for (const line of [
       'http_request_duration_seconds_count{method="POST",route="/api/conversations/:id/messages",status="200"} 1',
       'http_request_duration_seconds_count{method="GET",route="unmatched",status="404"} 1',
+      'http_request_duration_seconds_count{method="GET",route="unmatched",status="404",verification="true"} 1',
       'db_client_connection_count{state="idle"} 1',
       'db_client_connection_count{state="used"} 0',
+      'db_client_connection_max 1',
       'db_client_operation_duration_seconds_count{operation="messages.append"} 1',
       'chatbot_active_users 1',
       'chatbot_conversations_started_total 1',
@@ -124,7 +127,11 @@ test('a server whose database is away is alive, waits for it, and says that it i
   })
   await failed.promise
   const [health, ready] = await Promise.all([fetch(`${waiting.url}/health`), fetch(`${waiting.url}/ready`)])
+  const metrics = await (await fetch(waiting.metricsUrl)).text()
   await waiting.stop()
+  expect(metrics).toMatch(
+    /^db_client_operation_duration_seconds_count\{operation="[^"]+",error_type="\w+"\} \d+$/m,
+  )
   expect([health.status, ready.status, await ready.text()]).toEqual([
     200,
     503,
