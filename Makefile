@@ -168,6 +168,10 @@ status: install ## what is live in ENV, who holds the lock, what a rollback woul
 history: install ## what was deployed to ENV, by whom, and what users met
 	bun scripts/deployment-history.ts --env $(ENV) --config $(CONFIG)
 
+.PHONY: monitoring
+monitoring: install ## write the alert rules and the dashboard of production, into k8s/monitoring
+	bun scripts/monitoring.ts --env production --config $(CONFIG)
+
 .PHONY: schema
 schema: install ## write deploy.schema.json, which editors check deploy.yaml with
 	bun scripts/config-schema.ts > deploy.schema.json

@@ -55,7 +55,7 @@ const floors = [
   ['settings'],
   ['cluster', 'scan', 'stages'],
   ['app', 'cli'],
-  ['history', 'image'],
+  ['history', 'image', 'monitor'],
   ['traffic'],
   ['release'],
 ]

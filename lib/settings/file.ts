@@ -76,6 +76,8 @@ const settings = {
   lock: duration.refine((ms) => ms >= 5000, 'expected at least 5s: a lock is renewed three times in it'),
   /** How many deployment records are kept. */
   history: count.min(2).max(1000),
+  /** Where docs/monitoring-alerting-guide.md can be read: each alert links to its section. */
+  runbooks: httpUrl.optional(),
 }
 
 export const defaults = {
