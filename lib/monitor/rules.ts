@@ -36,7 +36,7 @@ export interface Group {
   rules: (Recording | Alert)[]
 }
 
-/** What users are promised, as the share of requests that may break it over three days. */
+/** What users are promised: the share of a month's requests that may break it. */
 export const objectives = {
   errors: { name: 'Error', budget: 0.001, says: 'fail' },
   slow: { name: 'Latency', budget: 0.01, says: 'are slow' },
