@@ -61,7 +61,7 @@ check: install ## formatter, type-aware linter, types
 QUICK := tests/house.test.ts tests/makefile.test.ts tests/examples tests/k8s tests/lib tests/scripts tests/workflows \
   $(patsubst %,tests/verify/%.test.ts,gates performance-comparison performance-verdicts redact results \
     security-example security-judges security-nginx security smoke ui-report)
-# With a cluster (the sandbox) or a browser of its own.
+# With a cluster (the sandbox), a browser or a Prometheus of its own.
 SLOW := tests/e2e tests/monitoring tests/sandbox $(patsubst %,tests/verify/%.test.ts,browser faults page-quality ui)
 # What measures the machine has it for itself; these are taken out of the folders above.
 ALONE := tests/e2e/gates.test.ts tests/verify/performance.test.ts

@@ -1,6 +1,6 @@
 #!/usr/bin/env bun
 /** Writes the alert rules and the dashboard of an environment, made of the table in lib/monitor. Asks no cluster. */
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { common, data, environmentOf, main, text } from '../lib/cli/cli.ts'
 import { DeployError, Exit } from '../lib/errors.ts'
@@ -11,7 +11,7 @@ const usage = `Usage: bun scripts/monitoring.ts --env NAME [--out DIR]
   Writes rules.yaml, prometheus-rule.yaml and dashboard.json.
 
   --env NAME       environment in deploy.yaml: its namespace is in the rules
-  --out DIR        a folder that is there; default k8s/monitoring
+  --out DIR        default k8s/monitoring
   --config FILE    default deploy.yaml, which names where the runbooks are
   --json           the names of the files on standard output
 
@@ -32,6 +32,7 @@ if (import.meta.main) {
     }
     if (!runbooks) throw new DeployError(`${name} names no runbooks, which each alert links to`, Exit.usage)
     const out = text(flags, 'out') ?? 'k8s/monitoring'
+    mkdirSync(out, { recursive: true })
     const written = Object.entries(monitoringFiles({ app, namespace }, runbooks)).map(([name, content]) => {
       const path = join(out, name)
       writeFileSync(path, content)

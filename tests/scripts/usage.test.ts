@@ -76,6 +76,7 @@ describe('what is wrong is said before anything is asked', () => {
       '--url "chat" is not an http:// or https:// address',
     ],
     ['rollback-deployment.ts', ['--env', 'staging'], 'kubectl is not on PATH'],
+    ['monitoring.ts', ['--env', 'development'], 'development has no colors (strategy: rolling)'],
   ])('%s %j', async (name, args, message) => {
     const { out, err, code } = await run(name, ...args)
     expect(err).toContain(message)
