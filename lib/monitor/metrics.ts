@@ -51,7 +51,6 @@ const users = `${app},route!~"/health|/ready",verification!="true"`
 
 // What the cluster measures knows no color, but its names do.
 const pods = 'namespace="{{namespace}}",pod=~"{{app}}-({{color}})-.+"'
-const containers = `${pods},container!="",container!="POD"`
 const deployments = 'namespace="{{namespace}}",deployment=~"{{app}}-({{color}})"'
 
 const byPod = (query: Query): Query =>
@@ -197,8 +196,9 @@ export const metrics = {
     unit: 'percentunit',
     good: 'low',
     from: 'cAdvisor',
+    // The pod as a whole, which cAdvisor counts too, has no limit and so no share of one.
     query: `max by (color) (${byPod(
-      `max by (namespace, pod, container) (container_memory_working_set_bytes{${containers}}) / on (namespace, pod, container) max by (namespace, pod, container) (kube_pod_container_resource_limits{${pods},resource="memory"})`,
+      `max by (namespace, pod, container) (container_memory_working_set_bytes{${pods}}) / on (namespace, pod, container) max by (namespace, pod, container) (kube_pod_container_resource_limits{${pods},resource="memory"})`,
     )})`,
   },
   network: {

@@ -148,6 +148,19 @@ const cases: Record<string, Case[]> = {
       ],
       fires: [],
     },
+    {
+      when: 'a fifth fails for two minutes, and that is all',
+      input: [
+        ofApp('http_request_duration_seconds_count', 'green', { route: '/', status: '200' }, '0+1000x400'),
+        ofApp(
+          'http_request_duration_seconds_count',
+          'green',
+          { route: '/', status: '500' },
+          '0x76 0+250x2 500x300',
+        ),
+      ],
+      fires: [],
+    },
     { when: 'at night six requests of thirty fail', input: night, fires: [] },
     {
       when: 'a gate meets errors in the idle color',
@@ -241,9 +254,10 @@ const cases: Record<string, Case[]> = {
       fires: ['green'],
     },
     {
-      when: 'the idle one has none',
+      when: 'the idle one has none, where a few clients have stayed',
       input: [
         ...traffic({ requests: 1200 }),
+        ...traffic({ color: 'blue', requests: 5 }),
         ...pods('green', '3x400', '3x400'),
         ...pods('blue', '3x400', '0x400'),
       ],
