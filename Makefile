@@ -93,6 +93,10 @@ bench: install kubectl ## times and ratios, into bench/
 bench-load: install ## the load generator beside hey and wrk, into bench/
 	bun bench/load.ts
 
+.PHONY: bench-bake
+bench-bake: install ## how often judges of a release are wrong, over simulated bakes, into bench/
+	bun bench/bake.ts
+
 .PHONY: format
 format: install ## let the formatter write
 	oxfmt

@@ -108,12 +108,13 @@ export function writeResults(
   title: string,
   head: readonly string[],
   rows: readonly (readonly string[])[],
+  how = 'Medians; each pair in turn, in one run',
 ): void {
   const machine = `${cpus().length} × ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GB`
   const text = [
     `# ${title}`,
     '',
-    `${new Date().toISOString().slice(0, 10)}, ${machine}, Bun ${Bun.version}. Medians; each pair in turn, in one run.`,
+    `${new Date().toISOString().slice(0, 10)}, ${machine}, Bun ${Bun.version}. ${how}.`,
     '',
     line(head),
     line(head.map(() => '---')),
