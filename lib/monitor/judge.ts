@@ -137,8 +137,11 @@ export interface Weighed {
 
 export const unweighed: Weighed = { wealth: unbet, likelihoods: uncompared, held: false }
 
-/** The old color really serves: fewer say nothing, and the past is asked. */
-const isControl = (live: Count, old: Count): boolean => old.total >= FULL && old.total >= live.total / 10
+/**
+ * The old color really serves, a fifth of the users: then 5 % more errors are found in 75 s by it and in 60 s by the past,
+ * simulated; with a tenth of them in 120 s, and the past is asked.
+ */
+const isControl = (live: Count, old: Count): boolean => old.total >= FULL && old.total >= live.total / 4
 
 /**
  * One indicator after one more reading: `failed` says go back, `environment` that going back would not help. As long as
