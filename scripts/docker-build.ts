@@ -4,10 +4,12 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeOutputs, writeSummary } from '../lib/cli/github.ts'
 import { data, main, text } from '../lib/cli/cli.ts'
+import { sentence } from '../lib/errors.ts'
+import { findRelease, pushRelease } from '../lib/image/beside.ts'
 import { loggedIn } from '../lib/image/docker-login.ts'
-import { buildAndPush, buildOnly, pushRelease } from '../lib/image/push.ts'
+import { buildAndPush, buildOnly } from '../lib/image/push.ts'
 import { planImage } from '../lib/image/plan.ts'
-import { readRelease, RELEASE, stageResults, writeRelease } from '../lib/image/release-file.ts'
+import { readRelease, RELEASE, stageResults, writeRelease, type Release } from '../lib/image/release-file.ts'
 import { readLockfiles, writeBill } from '../lib/image/sbom.ts'
 import { recordStage } from '../lib/stages/stage.ts'
 import { declared, realStage, stageFlags } from '../lib/cli/stage.ts'
@@ -22,6 +24,8 @@ const usage = `Usage: bun scripts/docker-build.ts [--image NAME] [--no-push] [--
 
 Tags by the names of the commit, as docker/metadata-action does. Logs in
 with REGISTRY_USERNAME and REGISTRY_PASSWORD, or as docker is logged in.
+An image of this commit and version that is there is taken, and not built
+anew: what broke off goes on, and what staging ran is what production gets.
 Leaves reports/release.json, and the same beside the image in the registry,
 where deploy.ts looks for it; result.json and sbom.cdx.json in reports/docker.
 Exit: 0 done, 1 failed, 2 usage or configuration, 6 the version is in the
@@ -37,36 +41,42 @@ if (import.meta.main) {
     rmSync(RELEASE, { force: true }) // an earlier image's
     const { pipeline, world } = await realStage(run)
     const settings = declared(pipeline.docker, 'docker')
-    const named = { ...pipeline, image: text(flags, 'image') ?? pipeline.image }
-    const plan = planImage(named, settings, world.source)
+    const called = { ...pipeline, image: text(flags, 'image') ?? pipeline.image }
+    const plan = planImage(called, settings, world.source, world.now())
     const packages = readLockfiles(pipeline.folder, settings.lockfiles)
     const push = !flags['no-push']
+    let named: string[] = []
     await recordStage('docker', world, async (outcome, reports) => {
       const making = { ...world, outcome, warn: (line: string) => log.warn(line) }
-      if (!push) await buildOnly(plan, making)
-      else {
-        const login = { registry: plan.registry, shell: world.shell, variables: process.env }
-        await loggedIn(login, async () => {
-          const digest = await buildAndPush(plan, making)
-          const builtAt = new Date(world.now()).toISOString()
-          const { image, version, tags, commit } = plan
+      if (!push) return void (await buildOnly(plan, making))
+      const login = { registry: plan.registry, shell: world.shell, variables: process.env }
+      await loggedIn(login, async () => {
+        let release: Release | undefined
+        const pushed = await buildAndPush(plan, making, async ({ digest, tags }) => {
+          const { image, version, commit } = plan
+          const before = await findRelease(`${image}@${digest}`, world.shell).catch((error: unknown) =>
+            making.warn(`It is replaced: ${sentence(error)}`),
+          )
+          const builtAt = before?.builtAt ?? new Date(world.now()).toISOString()
           const about = { image, digest, version, at: builtAt }
           const sbom = writeBill(join(reports, 'sbom.cdx.json'), packages, about)
           outcome.artifacts.push(sbom)
           outcome.counts = { packages: packages.length, tags: tags.length }
-          const release = { image, digest, tags, version, commit, builtAt, sbom, stages: stageResults() }
-          await pushRelease(release, plan, making)
-          writeRelease(release)
+          const stages = { ...before?.stages, ...stageResults() }
+          release = { image, digest, tags, version, commit, builtAt, sbom, stages }
+          await pushRelease(release, world.shell)
         })
-      }
+        named = pushed.tags
+        if (release) writeRelease(release)
+      })
     })
     if (!push) return log.print(log.style.green('Built, and not pushed.'))
     const release = readRelease()
-    const { image, digest, version, tags } = release
+    const { image, digest, version } = release
     const name = `${image}@${digest}`
-    writeOutputs({ image: name, digest, version, tags: tags.join('\n') }, process.env)
-    writeSummary(`### Image ${version}\n\n\`${name}\`\n\nTags: \`${tags.join('`, `')}\``, process.env)
-    log.print(log.style.green(`Pushed ${name} as ${tags.join(', ')}.`))
+    writeOutputs({ image: name, digest, version, tags: named.join('\n') }, process.env)
+    writeSummary(`### Image ${version}\n\n\`${name}\`\n\nTags: \`${named.join('`, `')}\``, process.env)
+    log.print(log.style.green(`Pushed ${name} as ${named.join(', ')}.`))
     if (flags.json) data(release)
   })
 }

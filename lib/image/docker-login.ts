@@ -11,6 +11,7 @@ import { DeployError, Exit } from '../errors.ts'
 import { parseJson } from '../json.ts'
 import { temporaryFolder } from '../temporary.ts'
 import { login } from './docker.ts'
+import { loginKey } from './stored-login.ts'
 
 type Variables = Record<string, string | undefined>
 
@@ -31,7 +32,7 @@ export async function loggedIn<T>(
   using temporary = temporaryFolder()
   const folder = temporary.path
   try {
-    adopt(before ?? join(homedir(), '.docker'), folder)
+    adopt(before ?? join(homedir(), '.docker'), folder, loginKey(registry))
     variables.DOCKER_CONFIG = folder
     const { exitCode, stderr } = await shell.write(login(registry, username), { input: password })
     if (exitCode !== 0) {
@@ -45,17 +46,24 @@ export async function loggedIn<T>(
   }
 }
 
-/** Plugins, builders and contexts stay what they are; a store outside the folder would keep the login. */
-function adopt(from: string, to: string): void {
-  for (const name of entries(from)) {
-    if (name !== 'config.json') symlinkSync(join(from, name), join(to, name))
-    else {
-      const known = z
-        .record(z.string(), z.json())
-        .safeParse(parseJson(readFileSync(join(from, name), 'utf8')))
-      const { credsStore: _, credHelpers: __, ...kept } = known.data ?? {}
-      writeFileSync(join(to, name), JSON.stringify(kept), { mode: 0o600 })
-    }
+/**
+ * Plugins, builders and contexts stay what they are, and other registries' logins where they are kept. A store
+ * outside the folder would keep this one's: an empty name is docker's own file, for this registry alone.
+ */
+function adopt(from: string, to: string, key: string): void {
+  for (const name of entries(from)) if (name !== 'config.json') symlinkSync(join(from, name), join(to, name))
+  const known = config.safeParse(parseJson(read(join(from, 'config.json')))).data
+  const credHelpers = { ...known?.credHelpers, [key]: '' }
+  writeFileSync(join(to, 'config.json'), JSON.stringify({ ...known, credHelpers }), { mode: 0o600 })
+}
+
+const config = z.looseObject({ credHelpers: z.record(z.string(), z.string()).optional() })
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return '' // there is none yet
   }
 }
 

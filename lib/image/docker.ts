@@ -24,12 +24,6 @@ export function buildAndPush(build: ImageBuild, image: string, platforms: readon
   return ['docker', 'buildx', 'build', ...where, `--tag=${image}`, ...contentFlags(build), build.context]
 }
 
-/** An image that is one label and nothing else; its Dockerfile, `FROM scratch`, goes to standard input. */
-export function buildLabel(image: string, name: string, value: string, buildx: boolean): Command {
-  const builder = buildx ? ['buildx', 'build', '--load'] : ['build']
-  return ['docker', ...builder, `--tag=${image}`, `--label=${name}=${value}`, '-']
-}
-
 function contentFlags({ context, dockerfile, labels, buildArgs }: ImageBuild): string[] {
   return [
     `--file=${join(context, dockerfile)}`,
@@ -44,24 +38,11 @@ function cacheFlags({ cache }: ImageBuild): string[] {
 
 export const buildxVersion: Command = ['docker', 'buildx', 'version']
 
-export function tagImage(image: string, name: string): Command {
-  return ['docker', 'tag', image, name]
-}
-
-/** Gives an image that is in the registry further names there. */
-export function tagInRegistry(image: string, names: readonly string[]): Command {
-  return ['docker', 'buildx', 'imagetools', 'create', ...names.map((name) => `--tag=${name}`), image]
-}
-
 export function pushImage(name: string): Command {
   return ['docker', 'push', name]
 }
 
-export function pullImage(name: string): Command {
-  return ['docker', 'pull', name]
-}
-
-/** Answers `{Id, RepoDigests}`, among much else. */
+/** Answers `{RepoDigests}`, among much else. */
 export function inspectImage(name: string): Command {
   return ['docker', 'image', 'inspect', '--format={{json .}}', name]
 }
@@ -72,16 +53,19 @@ export function login(registry: string, username: string): Command {
 }
 
 /**
- * The OCI annotations that metadata-action sets. `created` is the commit's time, not this moment's: the same
- * commit then makes the same image, as SOURCE_DATE_EPOCH has it.
+ * The OCI annotations that metadata-action sets, as labels.
+ * @param at when it is built, ISO 8601
  */
-export function imageLabels(source: Source, version: string, title: string): Record<string, string> {
-  const { url, committedAt } = source
+export function imageLabels(
+  source: Source,
+  { version, title, at }: { version: string; title: string; at: string },
+): Record<string, string> {
+  const { url } = source
   const labels = {
     title,
     version,
     revision: revision(source),
-    created: committedAt,
+    created: at,
     ...(url !== undefined && { url, source: url }),
   }
   return Object.fromEntries(

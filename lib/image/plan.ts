@@ -5,7 +5,7 @@ import { DeployError, Exit } from '../errors.ts'
 import type { DockerSettings } from '../settings/stages.ts'
 import { revision, type Source } from '../stages/git.ts'
 import { imageLabels, type ImageBuild } from './docker.ts'
-import { parseReference } from './registry.ts'
+import { HUB, parseReference } from './reference.ts'
 import { imageTags, isFixed } from './tags.ts'
 
 export interface ImagePlan {
@@ -23,11 +23,12 @@ export interface ImagePlan {
   timeout: number
 }
 
-/** @throws DeployError 2 when the image's name is none; 6 when a version would hold what its commit does not */
+/** `now` is in ms. @throws DeployError 2 when the image's name is none; 6 when a version would hold what its commit does not */
 export function planImage(
   { app, image, folder }: Pick<Pipeline, 'app' | 'image' | 'folder'>,
   settings: DockerSettings,
   source: Source,
+  now: number,
 ): ImagePlan {
   const name = image.toLowerCase()
   const { registry, tag, digest } = parseReference(name)
@@ -51,12 +52,12 @@ export function planImage(
     build: {
       context: join(folder, settings.context),
       dockerfile: settings.dockerfile,
-      labels: imageLabels(source, version, app),
+      labels: imageLabels(source, { version, title: app, at: new Date(now).toISOString() }),
       buildArgs: Object.fromEntries(buildArgs),
       cache: settings.cache,
     },
     image: name,
-    registry: registry === 'registry-1.docker.io' ? 'docker.io' : registry,
+    registry: registry === HUB ? 'docker.io' : registry,
     tags,
     version,
     commit,

@@ -2,17 +2,15 @@
  * From a folder to an image in the registry: build, name, push, and ask the registry what it has now. Docker's
  * word is taken for nothing but the content of its own store.
  */
-import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import * as docker from './docker.ts'
 import { seconds } from '../clock.ts'
-import { commandLine, type Command, type RunOptions } from '../command.ts'
+import { commandLine, type Command } from '../command.ts'
 import { DeployError, Exit } from '../errors.ts'
 import { parseJson } from '../json.ts'
 import type { Outcome, StageWorld } from '../stages/stage.ts'
 import type { ImagePlan } from './plan.ts'
-import { findDigest } from './registry.ts'
-import { besideOf, findRelease, RELEASE_LABEL, type Release } from './release-file.ts'
+import { findDigest, findLabels, pushManifest, readManifest } from './registry.ts'
 import { isFixed } from './tags.ts'
 
 export interface ImageWorld extends StageWorld {
@@ -22,97 +20,117 @@ export interface ImageWorld extends StageWorld {
 }
 
 /** Builds the image into docker's own store. @returns the name that it has there */
-export async function buildOnly(plan: ImagePlan, world: ImageWorld): Promise<string> {
+export async function buildOnly(plan: ImagePlan, world: ImageWorld, tag = plan.tags.at(-1)): Promise<string> {
   const buildx = await hasBuildx(world)
-  const name = nameOf(plan, plan.tags.at(-1))
+  const name = nameOf(plan, tag)
   if (plan.platforms.length > 0) world.warn(`Built for this machine's platform only: ${whyOne(buildx)}`)
   await build(docker.buildImage(plan.build, name, buildx), plan, world)
   return name
 }
 
-/**
- * Builds the image and pushes it by all its tags.
- * @returns the digest that the registry gives for each of them
- * @throws DeployError 6 when a version is there already with other content; no name has been moved then but, for
- *   several platforms, the commit's own
- */
-export async function buildAndPush(plan: ImagePlan, world: ImageWorld): Promise<string> {
-  const several = plan.platforms.length > 0 && (await hasBuildx(world))
-  return several ? await pushSeveral(plan, world) : await pushOne(plan, world)
+/** What is in the registry now. */
+export interface Pushed {
+  digest: string
+  /** What the image is called; the last one is its commit's own. */
+  tags: string[]
 }
 
-/** Nothing but the commit's own name is given before it is known that the others may be. */
-async function pushOne(plan: ImagePlan, world: ImageWorld): Promise<string> {
-  const built = await buildOnly(plan, world)
-  const { Id } = await inspect(built, world)
-  for (const tag of plan.tags.filter(isFixed)) {
-    const there = await findDigest(nameOf(plan, tag), world.shell)
-    if (there === undefined) continue
-    const image = `${plan.image}@${there}`
-    await must(docker.pullImage(image), plan, world)
-    if ((await inspect(image, world)).Id !== Id) throw taken(plan, tag, there)
+/**
+ * Builds the image and pushes it: by its commit's name, then `bind` is told what it is, and leaves the proof beside
+ * it; the names that people use come last. What broke off after the first of these is taken up again: an image
+ * of this commit and version that is there is not built anew, which would give it another digest.
+ * @returns it with the names that it has; where the registry does not move one, it is told and left out
+ * @throws DeployError 6 when a version is there already with other content; nothing is built or pushed then
+ */
+export async function buildAndPush(
+  plan: ImagePlan,
+  world: ImageWorld,
+  bind: (pushed: Pushed) => Promise<void>,
+): Promise<Pushed> {
+  const { tags, there } = await lookUp(plan, world)
+  await refuseTaken(plan, there, world)
+  if (there !== undefined) world.warn(`Nothing is built: ${there} is there, of this commit and version`)
+  const digest = there ?? (await pushFirst(plan, tags.at(-1), world))
+  await bind({ digest, tags })
+  return { digest, tags: await giveNames({ ...plan, tags }, digest, world) }
+}
+
+/** The image of this commit and version that the registry has, and what it is called or will be. */
+async function lookUp(plan: ImagePlan, { shell }: ImageWorld): Promise<{ tags: string[]; there?: string }> {
+  const others = plan.tags.slice(0, -1)
+  const [own = 'latest'] = plan.tags.slice(-1)
+  // Of changed files nobody knows what they were.
+  if (plan.commit.endsWith('-dirty')) return { tags: plan.tags }
+  // The commit's name may be that of its branch's image, which holds another version.
+  for (const last of [own, `${own}-${plan.version}`.slice(0, 128)]) {
+    const tags = [...others, last]
+    for (const tag of tags.filter((one) => one === last || isFixed(one))) {
+      const found = await findLabels(nameOf(plan, tag), shell)
+      if (found && isOf(plan, found.labels)) return { tags, there: found.digest }
+      if (!found && tag === last) return { tags }
+    }
   }
-  for (const name of plan.tags.map((tag) => nameOf(plan, tag))) {
-    if (name !== built) await must(docker.tagImage(built, name), plan, world)
+  return { tags: plan.tags }
+}
+
+function isOf({ build }: ImagePlan, labels: Readonly<Record<string, string>>): boolean {
+  return ['version', 'revision'].every((name) => {
+    const key = `org.opencontainers.image.${name}`
+    return build.labels[key] !== undefined && labels[key] === build.labels[key]
+  })
+}
+
+async function refuseTaken(
+  plan: ImagePlan,
+  digest: string | undefined,
+  { shell }: ImageWorld,
+): Promise<void> {
+  for (const tag of plan.tags.filter(isFixed)) {
+    const other = await findDigest(nameOf(plan, tag), shell)
+    if (other !== undefined && other !== digest) throw taken(plan, tag, other)
+  }
+}
+
+/** Builds it and pushes it by one name. Only the registry can hold an image for several platforms. */
+async function pushFirst(plan: ImagePlan, tag: string | undefined, world: ImageWorld): Promise<string> {
+  const name = nameOf(plan, tag)
+  const several = plan.platforms.length > 0 && (await hasBuildx(world))
+  if (several) await build(docker.buildAndPush(plan.build, name, plan.platforms), plan, world)
+  else {
+    await buildOnly(plan, world, tag)
     await must(docker.pushImage(name), plan, world)
   }
-  const digest = await readBack(plan, world)
-  const { RepoDigests } = await inspect(built, world)
-  if (RepoDigests.some((pushed) => pushed.endsWith(`@${digest}`))) return digest
-  throw new DeployError(
-    `The registry has ${digest}, but docker pushed ${RepoDigests.join(', ') || 'nothing'}`,
-  )
+  const digest = await findDigest(name, world.shell)
+  if (digest === undefined) throw new DeployError(`The registry has no ${name}, which was pushed just now`)
+  if (several) return digest
+  const pushed = await repoDigests(name, world)
+  if (pushed.some((one) => one.endsWith(`@${digest}`))) return digest
+  throw new DeployError(`The registry has ${digest}, but docker pushed ${pushed.join(', ') || 'nothing'}`)
 }
 
-/** Only the registry can hold an image for several platforms: the commit's name first, then the others there. */
-async function pushSeveral(plan: ImagePlan, world: ImageWorld): Promise<string> {
-  const own = nameOf(plan, plan.tags.at(-1))
-  await build(docker.buildAndPush(plan.build, own, plan.platforms), plan, world)
-  const digest = await findDigest(own, world.shell)
-  if (digest === undefined) throw new DeployError(`The registry has no ${own}, which was pushed just now`)
-  for (const tag of plan.tags.filter(isFixed)) {
-    const there = await findDigest(nameOf(plan, tag), world.shell)
-    if (there !== undefined && there !== digest) throw taken(plan, tag, there)
+/** In the registry, by the manifest that is there. @returns the names that it has then */
+async function giveNames(plan: ImagePlan, digest: string, world: ImageWorld): Promise<string[]> {
+  const { shell } = world
+  const manifest = await readManifest(`${plan.image}@${digest}`, shell)
+  if (!manifest) throw new DeployError(`The registry has no ${plan.image}@${digest} any more`)
+  await refuseTaken(plan, digest, world)
+  const given: string[] = []
+  for (const tag of [...plan.tags.slice(-1), ...plan.tags.slice(0, -1)]) {
+    const there = await findDigest(nameOf(plan, tag), shell)
+    const named = there === digest ? there : await pushManifest(nameOf(plan, tag), manifest, shell)
+    if (named === digest) given.push(tag)
+    else if (isFixed(tag)) throw taken(plan, tag, named)
+    else world.warn(`The registry does not move ${tag}: it stays ${named}`)
   }
-  const others = plan.tags.slice(0, -1).map((tag) => nameOf(plan, tag))
-  if (others.length > 0) await must(docker.tagInRegistry(`${plan.image}@${digest}`, others), plan, world)
-  return await readBack(plan, world)
-}
-
-/** Bytes: Linux gives an argument no more than 128 kB. */
-const LONGEST_LABEL = 100_000
-
-/**
- * Pushes the release of an image to where whoever deploys its digest finds it, over the one of an earlier run.
- * @throws DeployError (1) when the registry does not have it afterwards
- */
-export async function pushRelease(release: Release, plan: ImagePlan, world: ImageWorld): Promise<void> {
-  const { image, digest } = release
-  const name = besideOf(image, digest)
-  const text = JSON.stringify(release)
-  if (Buffer.byteLength(text) > LONGEST_LABEL)
-    throw new DeployError(`The release of ${image}@${digest} is too long for a label`)
-  // Attestations would make an index of it.
-  const env = { BUILDX_NO_DEFAULT_ATTESTATIONS: '1' }
-  const command = docker.buildLabel(name, RELEASE_LABEL, text, await hasBuildx(world))
-  await must(command, plan, world, { input: 'FROM scratch\n', env })
-  await must(docker.pushImage(name), plan, world)
-  const there = await findRelease(`${image}@${digest}`, world.shell)
-  if (!isDeepStrictEqual(there, release))
-    throw new DeployError(`${name} is not what was pushed, so another push was at work: run it again`)
-}
-
-/** What the registry gives for each name now: somebody else may have pushed in between. */
-async function readBack(plan: ImagePlan, { shell }: ImageWorld): Promise<string> {
-  const found = new Map<string, string[]>()
-  for (const tag of plan.tags) {
-    const digest = (await findDigest(nameOf(plan, tag), shell)) ?? 'nothing'
-    found.set(digest, [...(found.get(digest) ?? []), tag])
+  // Somebody else may have pushed in between.
+  for (const tag of given) {
+    const there = (await findDigest(nameOf(plan, tag), shell)) ?? 'nothing'
+    if (there === digest) continue
+    throw new DeployError(
+      `What was pushed is not what the registry has, so another push was at work: ${tag} → ${there}, not ${digest}`,
+    )
   }
-  const [digest = 'nothing', ...others] = found.keys()
-  if (others.length === 0 && digest !== 'nothing') return digest
-  const said = [...found].map(([digest, tags]) => `${tags.join(', ')} → ${digest}`).join('; ')
-  throw new DeployError(`What was pushed is not what the registry has, so another push was at work: ${said}`)
+  return plan.tags.filter((tag) => given.includes(tag))
 }
 
 function taken(plan: ImagePlan, tag: string, digest: string): DeployError {
@@ -141,28 +159,28 @@ async function hasBuildx({ shell }: ImageWorld): Promise<boolean> {
   return exitCode === 0
 }
 
-const inspected = z.object({ Id: z.string().min(1), RepoDigests: z.array(z.string()).nullish() })
+const inspected = z.object({ RepoDigests: z.array(z.string()).nullish() })
 
-async function inspect(name: string, { shell }: ImageWorld): Promise<{ Id: string; RepoDigests: string[] }> {
+async function repoDigests(name: string, { shell }: ImageWorld): Promise<string[]> {
   const { stdout, stderr } = await shell.read(docker.inspectImage(name))
   const { data } = inspected.safeParse(parseJson(stdout))
   if (!data) throw new DeployError(`docker does not tell what ${name} is: ${stderr.trim()}`)
-  return { Id: data.Id, RepoDigests: data.RepoDigests ?? [] }
+  return data.RepoDigests ?? []
 }
 
 async function build(command: Command, plan: ImagePlan, world: ImageWorld): Promise<void> {
   world.outcome.command = [...command]
-  await must(command, plan, world, { ended: (exitCode) => (world.outcome.exitCode = exitCode) })
+  await must(command, plan, world, (exitCode) => (world.outcome.exitCode = exitCode))
 }
 
 async function must(
   command: Command,
   { timeout }: ImagePlan,
   { shell, signal, now }: ImageWorld,
-  { ended, ...options }: Pick<RunOptions, 'input' | 'env'> & { ended?: (exitCode: number) => void } = {},
+  ended?: (exitCode: number) => void,
 ): Promise<void> {
   const started = now()
-  const { exitCode } = await shell.write(command, { ...options, live: true, timeout, signal })
+  const { exitCode } = await shell.write(command, { live: true, timeout, signal })
   ended?.(exitCode)
   signal.throwIfAborted()
   const [, verb = ''] = command

@@ -1,16 +1,15 @@
 /**
  * `reports/release.json`: what an image is, and the results of the stages that it went through; no more of a
- * result than its verdict and its checksum. It travels with the digest, as the label of an image without content
- * beside it in the registry: a label of the image itself would give it another digest with every run.
+ * result than its verdict, its checksum and, of a scan, what it would have failed on. It travels with the digest,
+ * beside the image in the registry (beside.ts): inside, it would give the image another digest with every run.
  */
 import { globSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
-import type { Shell } from '../command.ts'
 import { DeployError, Exit } from '../errors.ts'
 import { parseJson } from '../json.ts'
+import { severities } from '../settings/gates.ts'
 import { artifactOf, REPORTS } from '../stages/stage.ts'
-import { findLabel } from './registry.ts'
 
 const tag = z.string().regex(/^\w[\w.-]{0,127}$/)
 
@@ -24,6 +23,9 @@ const stage = z.strictObject({
   sha256,
   /** Scanners that somebody left out. */
   without: z.array(tag).optional(),
+  /** Of a scan: the least severity that fails it, and how many it found of each. */
+  failOn: z.enum(severities).optional(),
+  counts: z.record(tag, z.int().nonnegative()).optional(),
 })
 
 /** What every stage's result has in common. */
@@ -33,9 +35,11 @@ const result = z.object({
   commit: z.string(),
   startedAt: z.iso.datetime(),
   skipped: z.array(z.object({ scanner: tag })).default([]),
+  failOn: z.enum(severities).optional(),
+  counts: z.record(z.string(), z.number()).optional(),
 })
 
-const release = z.strictObject({
+export const release = z.strictObject({
   /** Without tag and digest. */
   image: z.string().min(1),
   digest: z.string().regex(/^sha256:[0-9a-f]{64}$/),
@@ -73,44 +77,20 @@ function read(file: string): string {
   }
 }
 
-/** Of the image beside another one. */
-export const RELEASE_LABEL = 'deploy-scripts.release'
-
-/** Where the release of a digest is kept: a tag made of it, as cosign has it for signatures. */
-export function besideOf(image: string, digest: string): string {
-  return `${image}:${digest.replace(':', '-')}.release`
-}
-
-/**
- * What the registry keeps as the release of an image, which is given by digest. Whoever may push there may have
- * written it.
- * @returns undefined when it keeps none
- * @throws DeployError (1) when it does not answer, or what it keeps is no release of this digest
- */
-export async function findRelease(byDigest: string, shell: Shell): Promise<Release | undefined> {
-  const [image = '', digest = ''] = byDigest.split('@')
-  const text = await findLabel(besideOf(image, digest), RELEASE_LABEL, shell)
-  if (text === undefined) return undefined
-  const { data } = release.safeParse(parseJson(text))
-  if (data?.digest === digest) return data
-  throw new DeployError(
-    `what the registry keeps beside it is ${data ? "another digest's" : 'no release file'}`,
-  )
-}
-
-/** The results that the stages of this folder left. @throws DeployError (1) at one that cannot be read */
-export function stageResults(folder = REPORTS): Release['stages'] {
-  const files = globSync('*/result.json', { cwd: folder }).toSorted()
+/** The results that the stages of this folder left, or one of them. @throws DeployError (1) at one that cannot be read */
+export function stageResults(folder = REPORTS, stage = '*'): Release['stages'] {
+  const files = globSync(`${stage}/result.json`, { cwd: folder }).toSorted()
   return Object.fromEntries(
     files.map((name) => {
       const file = join(folder, name)
       const content = readFileSync(file)
       const parsed = result.safeParse(parseJson(content.toString()))
       if (!parsed.success) throw new DeployError(`${file} is no stage's result`)
-      const { stage, passed, commit, startedAt, skipped } = parsed.data
-      const without = skipped.map(({ scanner }) => scanner)
+      const { stage, passed, commit, startedAt, skipped, failOn, counts } = parsed.data
       const { sha256 } = artifactOf(file, content)
-      return [stage, { passed, commit, startedAt, file, sha256, ...(without.length > 0 && { without }) }]
+      const without = skipped.map(({ scanner }) => scanner)
+      const scan = failOn && { failOn, ...(counts && { counts }), ...(without.length > 0 && { without }) }
+      return [stage, { passed, commit, startedAt, file, sha256, ...scan }]
     }),
   )
 }

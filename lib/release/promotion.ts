@@ -9,8 +9,10 @@ import type { World } from '../cluster/world.ts'
 import { DeployError, Exit, sentence } from '../errors.ts'
 import type { DeploymentRecord } from '../history/record.ts'
 import { history } from '../history/store.ts'
-import { findRelease, type Release } from '../image/release-file.ts'
+import { findRelease } from '../image/beside.ts'
+import type { Release } from '../image/release-file.ts'
 import type { Requires } from '../settings/file.ts'
+import { severities } from '../settings/gates.ts'
 import { plain } from '../text.ts'
 
 /** What is known of a digest; a text is the reason why it is not. */
@@ -85,24 +87,38 @@ function judgeStages(requires: Requires, release: Release | string, now: number)
   const dirty = `the image was built of more than commit ${short(commit)} holds`
   return [
     ...(commit.endsWith('-dirty') ? [{ missing: dirty }] : []),
-    ...wanted.map((stage) => judgeStage(stage, release, requires.maxScanAge, now)),
+    ...wanted.map((stage) => judgeStage(stage, release, requires, now)),
   ]
 }
 
-function judgeStage(stage: string, release: Release, maxScanAge: number | undefined, now: number): Found {
+function judgeStage(stage: string, release: Release, requires: Requires, now: number): Found {
   const result = Object.hasOwn(release.stages, stage) ? release.stages[stage] : undefined
   if (!result) return { missing: `${stage} had not run when the image was built` }
   if (!result.passed) return { missing: `${stage} failed` }
   if (result.commit !== release.commit)
     return { missing: `${stage} is of commit ${short(result.commit)}, the image of ${short(release.commit)}` }
-  if (stage !== SCAN) return { held: stage }
-  const age = now - Date.parse(result.startedAt)
-  if (Number.isNaN(age)) return { missing: `${stage} does not say when it was` }
-  if (age < -SKEW) return { missing: `${stage} is dated ${span(-age)} from now` }
+  return stage === SCAN ? judgeScan(result, requires, now) : { held: stage }
+}
+
+/** An old or a mild one is no reason to build anew. */
+const RENEWAL = 'security-scan.ts --release scans anew'
+
+function judgeScan(
+  { startedAt, failOn, without = [] }: Release['stages'][string],
+  requires: Requires,
+  now: number,
+): Found {
+  const { maxScanAge } = requires
+  const age = now - Date.parse(startedAt)
+  if (Number.isNaN(age)) return { missing: `${SCAN} does not say when it was` }
+  if (age < -SKEW) return { missing: `${SCAN} is dated ${span(-age)} from now` }
   if (maxScanAge !== undefined && !(age < maxScanAge))
-    return { missing: `${stage} passed ${span(age)} ago, and may be ${span(maxScanAge)} old` }
-  const without = result.without ? `, without ${listed(result.without)}` : ''
-  return { held: `${stage} (${span(age)} ago${without})` }
+    return { missing: `${SCAN} passed ${span(age)} ago, and may be ${span(maxScanAge)} old: ${RENEWAL}` }
+  if (failOn === undefined) return { missing: `${SCAN} does not say what it fails on: ${RENEWAL}` }
+  if (severities.indexOf(failOn) > severities.indexOf(requires.failOn))
+    return { missing: `${SCAN} failed on ${failOn} alone, not on ${requires.failOn}: ${RENEWAL}` }
+  const less = without.length > 0 ? `, without ${listed(without)}` : ''
+  return { held: `${SCAN} (${span(age)} ago${less})` }
 }
 
 /** The last word on the digest counts, of those that were spoken after users had met it. */

@@ -3,7 +3,7 @@
  * for that one.
  */
 import { z } from 'zod'
-import { accounts, pageQuality, performance, security, smoke, ui } from './gates.ts'
+import { accounts, pageQuality, performance, security, smoke, ui, type Severity } from './gates.ts'
 import { scan } from './scan.ts'
 import { stages } from './stages.ts'
 import { count, dnsLabel, duration, httpUrl, path } from './scalars.ts'
@@ -142,9 +142,11 @@ export const pipelineFile = deployFile.pick({ app: true, image: true, stages: tr
 /** An environment's own settings over the general ones over the defaults. */
 export const merged = z.object({ ...environment.shape, ...settings })
 
-/** With the place of the environment that must have been passed. */
+/** With the place of the environment that must have been passed, and how strict a scan must have been. */
 export type Requires = Omit<z.infer<typeof requires>, 'passed'> & {
   passed?: { name: string; context: string; namespace: string } | undefined
+  /** What its scan must have failed on, if not on less: `scan.failOn`. */
+  failOn: Severity
 }
 
 /** One environment, with every setting decided. Durations are in ms. */

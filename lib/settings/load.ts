@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path'
 import { z } from 'zod'
 import { DeployError, Exit } from '../errors.ts'
 import { defaults, deployFile, merged, pipelineFile, type Environment, type Requires } from './file.ts'
+import { scan as scanSettings } from './scan.ts'
 import { readYaml } from './yaml.ts'
 
 /**
@@ -22,20 +23,21 @@ export function loadEnvironment(file: string, name: string | undefined, variable
   const { app, image } = data
   const from = (path: string): string => resolve(dirname(file), path)
   const ui = layers.ui && { ...layers.ui, specs: from(layers.ui.specs) }
-  const requires = layers.requires && placed(layers.requires, data.environments)
+  const requires = layers.requires && placed(layers.requires, data)
   return { ...layers, name, app, image, manifests: from(layers.manifests), ui, requires }
 }
 
 type File = z.infer<typeof deployFile>
 
 function placed(
-  { passed, ...wanted }: NonNullable<File['environments'][string]['requires']>,
-  environments: File['environments'],
+  { passed, ...own }: NonNullable<File['environments'][string]['requires']>,
+  { environments, scan }: File,
 ): Requires {
+  const { failOn } = scan ?? scanSettings.parse({})
   const before = passed === undefined ? undefined : environments[passed]
-  if (passed === undefined || !before) return wanted
+  if (passed === undefined || !before) return { ...own, failOn }
   const { context, namespace } = before
-  return { ...wanted, passed: { name: passed, context, namespace } }
+  return { ...own, failOn, passed: { name: passed, context, namespace } }
 }
 
 /**

@@ -2,8 +2,11 @@
  * Which commit this is, and by which names it goes. In GitHub Actions the names are those of the event that
  * started the run; elsewhere git is asked. Nothing that is read here is ever part of a command line as it is.
  */
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Shell } from '../command.ts'
 import { DeployError, Exit } from '../errors.ts'
+import { plain } from '../text.ts'
 
 export interface Names {
   branch?: string
@@ -59,6 +62,30 @@ export async function readSource(folder: string, shell: Shell, variables: Variab
 /** What a result or an image names as its source; the commit's own name only if there is nothing beside it. */
 export function revision({ commit, dirty }: Pick<Source, 'commit' | 'dirty'>): string {
   return dirty ? `${commit}-dirty` : commit
+}
+
+/**
+ * Writes the files of a commit into a folder that is empty; nothing in the repository changes.
+ * @param folder one of the working tree
+ * @returns where the files of `folder` are in it
+ * @throws DeployError (2) when the repository does not have the commit
+ */
+export async function checkOut(commit: string, folder: string, into: string, shell: Shell): Promise<string> {
+  const env = { GIT_INDEX_FILE: join(into, '.index') }
+  const git = async (at: string, ...args: string[]): Promise<string> => {
+    const { stdout, stderr, exitCode } = await shell.read(['git', '-C', at, ...args], { env })
+    if (exitCode === 0) return stdout.trimEnd()
+    const why = `git does not give the files of commit ${commit}: ${stderr.trim().split('\n')[0]}`
+    throw new DeployError(`${why}. If it is not here yet: git fetch origin ${commit}`, Exit.usage)
+  }
+  if (!/^[0-9a-f]{40,64}$/.test(commit))
+    throw new DeployError(`"${plain(commit, 80)}" is no commit whose files git has`, Exit.usage)
+  const prefix = await git(folder, 'rev-parse', '--show-prefix')
+  const top = await git(folder, 'rev-parse', '--show-toplevel')
+  await git(top, 'read-tree', commit)
+  await git(top, 'checkout-index', '--all', `--prefix=${join(into, '/')}`)
+  rmSync(env.GIT_INDEX_FILE)
+  return join(into, prefix)
 }
 
 /** `refs/heads/…`, `refs/tags/…` or `refs/pull/N/merge`; any other ref gives no name. */

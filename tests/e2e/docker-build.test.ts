@@ -7,14 +7,9 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, wri
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { shell } from '../../lib/command.ts'
-import { buildLabel } from '../../lib/image/docker.ts'
-import {
-  besideOf,
-  findRelease,
-  readRelease,
-  RELEASE_LABEL,
-  type Release,
-} from '../../lib/image/release-file.ts'
+import { findRelease } from '../../lib/image/beside.ts'
+import { readRelease, type Release } from '../../lib/image/release-file.ts'
+import { putBeside } from '../lib/image/putting.ts'
 import { failure } from '../lib/world.ts'
 import { REAL } from './suite.ts'
 
@@ -127,12 +122,8 @@ describe.skipIf(!REAL)('docker build', () => {
         shell(() => {}),
       ),
     ).toEqual(release)
-    const name = besideOf(image, release.digest)
     const other = JSON.stringify({ ...release, digest: `sha256:${'0'.repeat(64)}` })
-    const [program, ...args] = buildLabel(name, RELEASE_LABEL, other, false)
-    const { exitCode } = Bun.spawnSync([program, ...args], { stdin: Buffer.from('FROM scratch\n') })
-    expect(exitCode).toBe(0)
-    output(['docker', 'push', '--quiet', name])
+    await putBeside(image, release.digest, other)
     expect(
       await failure(
         findRelease(

@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { parse, stringify } from 'yaml'
 import type { Finished } from '../../examples/rehearsal/program.ts'
 import type { Script, Workspace } from '../../examples/rehearsal/workspace.ts'
-import { besideOf, RELEASE_LABEL, writeRelease, type Release } from '../../lib/image/release-file.ts'
-import { pushImage } from '../../sandbox/push.ts'
+import { writeRelease, type Release } from '../../lib/image/release-file.ts'
+import { putBeside } from '../lib/image/putting.ts'
 import { exits, rehearsal, safely, unharmed, versions } from './suite.ts'
 
 const stage = rehearsal()
@@ -39,6 +39,7 @@ const passed = {
   startedAt: new Date().toISOString(),
   file: 'x',
   sha256: '0'.repeat(64),
+  failOn: 'high' as const,
 }
 
 const releaseOf = (image: string, digest: string, version: string): Release => ({
@@ -52,12 +53,9 @@ const releaseOf = (image: string, digest: string, version: string): Release => (
   stages: { lint: passed, test: passed, 'security-scan': passed },
 })
 
-/** What docker-build.ts leaves beside an image. */
-const pushRelease = async (image: string, digest: string, release: Release): Promise<string> =>
-  await pushImage(besideOf(image, digest), {
-    entrypoint: [],
-    labels: { [RELEASE_LABEL]: JSON.stringify(release) },
-  })
+/** As docker-build.ts leaves it beside an image. */
+const pushRelease = async (image: string, digest: string, release: Release): Promise<void> =>
+  await putBeside(image, digest, JSON.stringify(release))
 
 async function digestOf(image: string, version: string): Promise<string> {
   const [host, name] = image.split('/')

@@ -1,7 +1,7 @@
 /**
  * A docker on PATH that builds nothing: it keeps its images in a file, pushes real manifests to a real registry,
- * and notes what it was called with. An image's content is the file `content` of its context; one of nothing but
- * a label has a real configuration.
+ * and notes what it was called with. An image is a configuration with its labels and the file `content` of its
+ * context; no two builds make the same one, as with BuildKit.
  */
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -29,14 +29,8 @@ async function push(name, image) {
   const config = { mediaType: 'application/vnd.oci.image.config.v1+json', digest: sha(image), size: image.length }
   const manifest = JSON.stringify({ schemaVersion: 2, mediaType: type, config, layers: [] })
   const { ok } = await fetch(url(host, path + '/manifests/' + tag), { method: 'PUT', headers: { 'content-type': type }, body: manifest })
-  if (!ok) throw new Error('push refused')
+  if (!ok) { console.error('denied'); process.exit(1) }
   return name.slice(0, -tag.length - 1) + '@' + sha(manifest)
-}
-
-async function pull(name) {
-  const [, host, path, digest] = split(name)
-  const manifest = await (await fetch(url(host, path + '/manifests/' + digest))).json()
-  return await (await fetch(url(host, path + '/blobs/' + manifest.config.digest))).text()
 }
 
 const keep = (name, image) => {
@@ -44,36 +38,28 @@ const keep = (name, image) => {
   store.images[sha(image)] ??= { image, pushed: [] }
 }
 const verb = args[0] === 'buildx' || args[0] === 'image' ? args[0] + ' ' + args[1] : args[0]
-if (verb === 'buildx version' || verb === 'buildx build' || verb === 'buildx imagetools') {
+if (verb === 'buildx version' || verb === 'buildx build') {
   if (!settings.buildx) { console.error("docker: unknown command: docker buildx"); process.exit(1) }
 }
-if (args.at(-1) === '-') {
-  const [name, value] = flag('label')[0].split(/=(.*)/s)
-  const empty = (await Bun.stdin.text()) === 'FROM scratch\\n' && process.env.BUILDX_NO_DEFAULT_ATTESTATIONS === '1'
-  if (empty) keep(flag('tag')[0], JSON.stringify({ config: { Labels: { [name]: value } } }))
-} else if (verb === 'build' || verb === 'buildx build') {
+if (verb === 'build' || verb === 'buildx build') {
   const content = readFileSync(join(args.at(-1), 'content'), 'utf8')
-  const image = JSON.stringify({ content, labels: flag('label'), args: flag('build-arg'), platforms: flag('platform') })
+  const Labels = Object.fromEntries(flag('label').map((label) => label.split(/=(.*)/s)))
+  const image = JSON.stringify({ created: crypto.randomUUID(), config: { Labels }, content, args: flag('build-arg'), platforms: flag('platform') })
   const [name] = flag('tag')
   console.log('built ' + name)
   if (args.includes('--push')) await push(name, image)
   else keep(name, image)
-} else if (verb === 'tag') keep(args[2], store.images[store.names[args[1]]].image)
-else if (verb === 'push') {
+} else if (verb === 'push') {
   const known = store.images[store.names[args[1]]]
   known.pushed.push(await push(args[1], known.image))
   console.log('pushed ' + args[1])
   // Somebody else, at the same moment.
   if (settings.race && args[1].endsWith(settings.race)) await push(args[1], JSON.stringify({ content: 'theirs' }))
   if (settings.lies) known.pushed = ['x@sha256:' + 'f'.repeat(64)]
-} else if (verb === 'pull') keep(args[1], await pull(args[1]))
-else if (verb === 'image inspect') {
+} else if (verb === 'image inspect') {
   const id = store.names[args.at(-1)]
   if (!id) process.exit(1)
-  console.log(JSON.stringify({ Id: id, RepoDigests: store.images[id].pushed }))
-} else if (verb === 'buildx imagetools') {
-  const image = await pull(args.at(-1))
-  for (const name of flag('tag')) await push(name, image)
+  console.log(JSON.stringify({ RepoDigests: store.images[id].pushed }))
 } else if (verb === 'login') {
   const password = await Bun.stdin.text()
   appendFileSync(join(state, 'logins.jsonl'), JSON.stringify({ folder: process.env.DOCKER_CONFIG, config: existsSync(join(process.env.DOCKER_CONFIG, 'config.json')) && readFileSync(join(process.env.DOCKER_CONFIG, 'config.json'), 'utf8') }) + '\\n')
@@ -87,7 +73,7 @@ export interface DockerSettings {
   buildx?: boolean
   /** What a login needs. */
   password?: string
-  /** The end of a tag that somebody else pushes to right after us. */
+  /** The end of a tag of ours that somebody else pushes to right after docker has. */
   race?: string
   /** It says that it pushed something else. */
   lies?: boolean

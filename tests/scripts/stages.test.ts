@@ -13,9 +13,11 @@ import {
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { shell } from '../../lib/command.ts'
-import { findRelease, readRelease } from '../../lib/image/release-file.ts'
+import { findRelease } from '../../lib/image/beside.ts'
+import { readRelease } from '../../lib/image/release-file.ts'
 import { stageResult } from '../../lib/stages/stage.ts'
 import { serveRegistry } from '../../sandbox/registry.ts'
+import { fronted, immutable } from '../lib/image/registries.ts'
 import { StandInDocker, type DockerSettings } from './docker.ts'
 
 // The machine may be busy with other things.
@@ -319,10 +321,131 @@ describe('docker build', () => {
     expect(docker.calls().find(([verb]) => verb === 'build')).toContain('--build-arg=VERSION=1.2.3')
   })
 
-  test('the same content again is the same version; other content is refused before anything is pushed', async () => {
-    make(stages())
+  /** What the registry was given, in order, of what has a name. */
+  const given = (asked: readonly string[]): string[] =>
+    asked.flatMap((line) => /^PUT .*\/manifests\/(?!sha256:)(.+)$/.exec(line)?.[1] ?? [])
+  /** The application's image goes to this registry. */
+  const pushTo = (host: string, stages: object): void => {
+    make(stages)
+    const file = join(app, 'deploy.yaml')
+    writeFileSync(file, readFileSync(file, 'utf8').replace(registry.address, host))
+    commit()
+  }
+  const ownTag = () => `sha-${git('rev-parse', 'HEAD').slice(0, 7)}`
+
+  test("the commit's name comes first, then the proof, then the names that people use", async () => {
+    using server = fronted(() => undefined)
+    pushTo(server.host, stages())
     git('tag', 'v1.2.3')
     expect((await build()).code).toBe(0)
+    const { digest } = readRelease(join(app, 'reports/release.json'))
+    const proof = `${digest.replace(':', '-')}.release`
+    expect(given(server.asked)).toEqual([ownTag(), proof, '1.2.3', '1.2', '1', 'main'])
+  })
+
+  test.each<[string, RegExp, string[]]>([
+    ['the proof', /\.release$/, []],
+    ['the version', /\/1\.2\.3$/, []],
+    ['a name', /\/main$/, ['1.2.3', '1.2', '1']],
+  ])('a push that broke off at %s is taken up again: nothing is built anew', async (_, at, named) => {
+    let broken = true
+    using server = fronted((request) =>
+      broken && request.method === 'PUT' && at.test(new URL(request.url).pathname)
+        ? new Response('', { status: 502 })
+        : undefined,
+    )
+    pushTo(server.host, stages())
+    git('tag', 'v1.2.3')
+    expect(await build()).toMatchObject({ code: 1, err: expect.stringContaining('does not take') })
+    expect(existsSync(join(app, 'reports/release.json'))).toBe(false)
+    const first = await digestOf(ownTag())
+    for (const tag of named) expect(await digestOf(tag)).toBe(first)
+
+    broken = false
+    docker.calls()
+    const { code, err } = await build()
+    expect([code, err]).toEqual([0, expect.stringContaining(`Nothing is built: ${first} is there`)])
+    expect(verbs()).toEqual([])
+    const { digest, tags } = readRelease(join(app, 'reports/release.json'))
+    for (const tag of tags) expect([tag, await digestOf(tag)]).toEqual([tag, first])
+    const kept = await findRelease(
+      `${image()}@${digest}`,
+      shell(() => {}),
+    )
+    expect(kept?.digest).toBe(first ?? '')
+  })
+
+  test('a version that was pushed before its proof, as earlier scripts did, is taken up as well', async () => {
+    make(stages())
+    git('tag', 'v1.2.3')
+    await build()
+    const first = await digestOf('1.2.3')
+    const [host, name] = image().split('/')
+    for (const tag of [ownTag(), `${first?.replace(':', '-')}.release`])
+      await fetch(`http://${host}/v2/${name}/manifests/${tag}`, { method: 'DELETE' })
+    expect((await build()).code).toBe(0)
+    for (const tag of ['1.2.3', ownTag()]) expect(await digestOf(tag)).toBe(first)
+  })
+
+  test('results that the proof has already stay in it; those of this run are put over them', async () => {
+    make(stages())
+    const leave = (stage: string, passed: boolean) => {
+      mkdirSync(join(app, 'reports', stage), { recursive: true })
+      const startedAt = new Date().toISOString()
+      const content = JSON.stringify({ stage, passed, commit: git('rev-parse', 'HEAD'), startedAt })
+      writeFileSync(join(app, 'reports', stage, 'result.json'), content)
+    }
+    leave('lint', true)
+    leave('test', true)
+    await build()
+    const { builtAt } = readRelease(join(app, 'reports/release.json'))
+    rmSync(join(app, 'reports/lint'), { recursive: true })
+    leave('test', false)
+    await build()
+    const release = readRelease(join(app, 'reports/release.json'))
+    expect(release.builtAt).toBe(builtAt)
+    expect(release.stages).toMatchObject({ lint: { passed: true }, test: { passed: false } })
+  })
+
+  test("a version's image is its own, also where its commit has one by a branch; neither name is moved", async () => {
+    make(stages())
+    expect((await build()).code).toBe(0)
+    const branch = await digestOf(ownTag())
+    git('tag', 'v1.2.3')
+    expect((await build()).code).toBe(0)
+    const { digest } = readRelease(join(app, 'reports/release.json'))
+    expect(digest).not.toBe(branch ?? '')
+    expect(await digestOf(`${ownTag()}-1.2.3`)).toBe(digest)
+    expect(await digestOf('1.2.3')).toBe(digest)
+    docker.calls()
+    expect((await build()).code).toBe(0)
+    expect(verbs()).toEqual([])
+  })
+
+  test.each([400, 409, 412])(
+    'a registry that moves no tag (%d) gets each once; what stays is told',
+    async (status) => {
+      using server = immutable(status)
+      pushTo(server.host, stages())
+      expect((await build()).code).toBe(0)
+      const first = await digestOf('main')
+      writeFileSync(join(app, 'content'), 'two')
+      commit()
+      git('tag', 'v1.2.3')
+      const { code, err } = await build()
+      expect([code, err]).toEqual([
+        0,
+        expect.stringContaining(`The registry does not move main: it stays ${first}`),
+      ])
+      expect(err).toMatch(/Pushed \S+ as 1\.2\.3, 1\.2, 1, sha-\w{7}\./)
+      const { digest } = readRelease(join(app, 'reports/release.json'))
+      expect([await digestOf('1.2.3'), await digestOf('main')]).toEqual([digest, first])
+    },
+  )
+
+  test('a version that is other content is refused before anything is built or pushed', async () => {
+    make(stages())
+    git('tag', 'v1.2.3')
     expect((await build()).code).toBe(0)
     const first = await digestOf('1.2.3')
     writeFileSync(join(app, 'content'), 'two')
@@ -334,7 +457,7 @@ describe('docker build', () => {
       code: 6,
       err: expect.stringContaining(`:1.2.3 is another image already (${first})`),
     })
-    expect(verbs()).not.toContainEqual(expect.stringMatching(/^push|^tag/))
+    expect(verbs()).toEqual([])
     for (const tag of ['1.2.3', '1.2', '1', 'main']) expect(await digestOf(tag)).toBe(first)
     expect(existsSync(join(app, 'reports/release.json'))).toBe(false)
     expect(result('docker')).toMatchObject({
@@ -355,35 +478,35 @@ describe('docker build', () => {
     expect(await digestOf('1.2.3')).toBe(first)
   })
 
-  test('another push at the same moment is noticed', async () => {
-    make(stages())
-    git('tag', 'v1.2.3')
-    use({ race: '1.2.3' })
-    expect(await build()).toMatchObject({
-      code: 1,
-      err: expect.stringMatching(/another push was at work: 1\.2\.3 → sha256/),
+  test('another push of a name at the same moment is noticed', async () => {
+    using server = fronted(async (request, host) => {
+      if (request.method !== 'PUT' || !request.url.endsWith('/main') || raced) return undefined
+      raced = true
+      // Somebody else has the last word, right after us.
+      const { headers } = request
+      await fetch(request.url, { method: 'PUT', headers, body: await request.arrayBuffer() })
+      const theirs = JSON.stringify({ schemaVersion: 2, layers: [] })
+      const [, name = ''] = /\/v2\/(.+)\/manifests/.exec(request.url) ?? []
+      return await fetch(`http://${host}/v2/${name}/manifests/main`, { method: 'PUT', headers, body: theirs })
     })
-    expect(existsSync(join(app, 'reports/release.json'))).toBe(false)
-  })
-
-  test('a release that is replaced at the same moment is no release', async () => {
-    make(stages())
-    use({ race: '.release' })
+    let raced = false
+    pushTo(server.host, stages())
     expect(await build()).toMatchObject({
       code: 1,
-      err: expect.stringContaining('.release is not what was pushed, so another push was at work'),
+      err: expect.stringMatching(/another push was at work: main → sha256/),
     })
     expect(existsSync(join(app, 'reports/release.json'))).toBe(false)
     expect(result('docker').passed).toBe(false)
   })
 
-  test("docker's word against the registry's is a failure", async () => {
+  test("and one of the commit's own name, or docker's word against the registry's", async () => {
+    make(stages())
+    use({ race: ownTag() })
+    const says = expect.stringMatching(/The registry has sha256:\w+, but docker pushed \S+@/)
+    expect(await build()).toMatchObject({ code: 1, err: says })
     make(stages())
     use({ lies: true })
-    expect(await build()).toMatchObject({
-      code: 1,
-      err: expect.stringMatching(/The registry has sha256:\w+, but docker pushed x@/),
-    })
+    expect(await build()).toMatchObject({ code: 1, err: says })
   })
 
   test('a version of files that are not committed', async () => {
@@ -464,7 +587,10 @@ describe('docker build', () => {
     test('is there while docker pushes, and nowhere afterwards', async () => {
       make(stages())
       mkdirSync(join(app, 'docker-home/cli-plugins'), { recursive: true })
-      writeFileSync(join(app, 'docker-home/config.json'), '{"credsStore":"desktop","currentContext":"ci"}')
+      writeFileSync(
+        join(app, 'docker-home/config.json'),
+        '{"credsStore":"desktop","currentContext":"ci","credHelpers":{"other.io":"ecr-login"}}',
+      )
       writeFileSync(join(app, '.gitignore'), 'reports\ndocker-home\n')
       commit()
       use({ password: PASSWORD })
@@ -477,8 +603,12 @@ describe('docker build', () => {
       expect(calls[0]).toEqual(['login', '--username=--me', '--password-stdin', registry.address])
       expect(docker.logins().map(({ folder }) => existsSync(folder))).not.toContain(true)
       expect(readFileSync(join(app, 'docker-home/config.json'), 'utf8')).toContain('"credsStore":"desktop"')
-      // A store outside of the folder would keep the login.
-      expect(docker.logins().at(-1)?.config).toBe('{"currentContext":"ci"}')
+      // A store outside of the folder would keep the login; other registries keep theirs.
+      expect(JSON.parse(docker.logins().at(-1)?.config || '')).toEqual({
+        credsStore: 'desktop',
+        currentContext: 'ci',
+        credHelpers: { 'other.io': 'ecr-login', [registry.address]: '' },
+      })
       const left = readdirSync(join(app, 'reports'), { recursive: true, encoding: 'utf8' })
         .filter((file) => file.endsWith('.json'))
         .map((file) => readFileSync(join(app, 'reports', file), 'utf8'))
@@ -527,10 +657,8 @@ describe('docker build', () => {
       for (const tag of readRelease(join(app, 'reports/release.json')).tags)
         expect(tag).toMatch(/^\w[\w.-]{0,127}$/)
     }
-    for (const [verb, ...args] of docker
-      .calls()
-      .filter(([verb]) => verb === 'build' || verb === 'tag' || verb === 'push')) {
-      const allowed = verb === 'build' ? /^--(tag|file|label|build-arg)=|^\/|^-$/ : /^127\.0\.0\.1:/
+    for (const [verb, ...args] of docker.calls().filter(([verb]) => verb === 'build' || verb === 'push')) {
+      const allowed = verb === 'build' ? /^--(tag|file|label|build-arg)=|^\// : /^127\.0\.0\.1:/
       for (const arg of args) expect(arg).toMatch(allowed)
     }
     expect(existsSync('/tmp/pwned')).toBe(false)

@@ -6,6 +6,8 @@ import { stages } from '../../../lib/settings/stages.ts'
 import { hostile } from '../hostile.ts'
 import { failure } from '../world.ts'
 
+/** When it is built, which is what OCI calls created; not when it was committed. */
+const now = Date.parse('2026-11-24T09:00:00Z')
 const source: Source = {
   commit: '860c1904a1ce19322e91ac35af1ab07466440c37',
   committedAt: '2026-11-23T08:00:00.000Z',
@@ -20,7 +22,7 @@ const settings = (more: object = {}) => {
 }
 const pipeline = { app: 'chat', image: 'ghcr.io/Team/Chat', folder: '/app' }
 const plan = (more: object = {}, from: Partial<Source> = {}) =>
-  planImage(pipeline, settings(more), { ...source, ...from })
+  planImage(pipeline, settings(more), { ...source, ...from }, now)
 
 describe('commands', () => {
   const { build } = plan({
@@ -32,7 +34,7 @@ describe('commands', () => {
     '--label=org.opencontainers.image.title=chat',
     '--label=org.opencontainers.image.version=1.2.3',
     `--label=org.opencontainers.image.revision=${source.commit}`,
-    '--label=org.opencontainers.image.created=2026-11-23T08:00:00.000Z',
+    '--label=org.opencontainers.image.created=2026-11-24T09:00:00.000Z',
     '--label=org.opencontainers.image.url=https://github.com/team/chat',
     '--label=org.opencontainers.image.source=https://github.com/team/chat',
     '--build-arg=APP_VERSION=1.2.3',
@@ -61,30 +63,6 @@ describe('commands', () => {
       ['buildx', 'build', '--push', '--platform=linux/amd64,linux/arm64', ...cache, '--tag=i:1', ...content],
     ],
   ])('%s', (_, __, command, expected) => expect([...command]).toEqual(['docker', ...expected]))
-
-  test('names in the registry', () =>
-    expect([...docker.tagInRegistry('i@sha256:a', ['i:1', 'i:2'])]).toEqual([
-      'docker',
-      'buildx',
-      'imagetools',
-      'create',
-      '--tag=i:1',
-      '--tag=i:2',
-      'i@sha256:a',
-    ]))
-
-  test.each([
-    [false, ['build']],
-    [true, ['buildx', 'build', '--load']],
-  ])('an image of nothing but a label, with buildx: %p', (buildx, builder) =>
-    expect([...docker.buildLabel('i:1', 'n', '$(id) --push', buildx)]).toEqual([
-      'docker',
-      ...builder,
-      '--tag=i:1',
-      '--label=n=$(id) --push',
-      '-',
-    ]),
-  )
 
   test('a login has no password in it', () =>
     expect([...docker.login('ghcr.io', '--help')]).toEqual([
@@ -116,7 +94,11 @@ describe('no name becomes a flag, a line or a screen of its own', () => {
   })
 
   test('a label takes what the title is, on one line', () => {
-    const labels = docker.imageLabels(source, 'a\u001B[2J\nb\u202E', 'x'.repeat(10_000))
+    const labels = docker.imageLabels(source, {
+      version: 'a\u001B[2J\nb\u202E',
+      title: 'x'.repeat(10_000),
+      at: '',
+    })
     expect(labels['org.opencontainers.image.version']).toBe('a [2J b ')
     expect(labels['org.opencontainers.image.title']).toHaveLength(1024)
   })
@@ -132,13 +114,13 @@ describe('what is refused before docker is asked', () => {
     ],
     [
       'an image with a tag',
-      () => planImage({ ...pipeline, image: 'a/b:1' }, settings(), source),
+      () => planImage({ ...pipeline, image: 'a/b:1' }, settings(), source, now),
       2,
       /without a tag/,
     ],
     [
       'an image that is a flag',
-      () => planImage({ ...pipeline, image: '--help' }, settings(), source),
+      () => planImage({ ...pipeline, image: '--help' }, settings(), source, now),
       2,
       /not an image/,
     ],

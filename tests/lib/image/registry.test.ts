@@ -3,7 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Command, Output, Shell } from '../../../lib/command.ts'
-import { findLabel, parseReference, resolveDigest } from '../../../lib/image/registry.ts'
+import { parseReference } from '../../../lib/image/reference.ts'
+import { findLabels, pushManifest, resolveDigest } from '../../../lib/image/registry.ts'
+import { storedLogin } from '../../../lib/image/stored-login.ts'
 import { digest } from '../objects.ts'
 import { failure } from '../world.ts'
 
@@ -15,6 +17,10 @@ describe('parseReference', () => {
     ['chat', { registry: hub, repository: 'library/chat' }],
     ['chat:1.0', { registry: hub, repository: 'library/chat', tag: '1.0' }],
     ['team/chat', { registry: hub, repository: 'team/chat' }],
+    ['docker.io/chat', { registry: hub, repository: 'library/chat' }],
+    ['docker.io/team/chat:1.0', { registry: hub, repository: 'team/chat', tag: '1.0' }],
+    ['index.docker.io/team/chat', { registry: hub, repository: 'team/chat' }],
+    ['ghcr.io/chat', { registry: 'ghcr.io', repository: 'chat' }],
     ['ghcr.io/team/chat:1.0', { registry: 'ghcr.io', repository: 'team/chat', tag: '1.0' }],
     ['localhost/chat', { registry: 'localhost', repository: 'chat' }],
     ['localhost:5000/chat', { registry: 'localhost:5000', repository: 'chat' }],
@@ -62,7 +68,7 @@ interface Registry extends AsyncDisposable {
   asked: { method: string; path: string; authorization: string | null; accept: string | null }[]
 }
 
-function registry(answer: (request: Request, host: string) => Response): Registry {
+function registry(answer: (request: Request, host: string) => Response | Promise<Response>): Registry {
   const asked: Registry['asked'] = []
   const server: Bun.Server<undefined> = Bun.serve({
     hostname: '127.0.0.1',
@@ -125,6 +131,8 @@ const protectedBy = (challenge: (host: string) => string, secret: string) =>
 
 const bearer = (host: string) => `Bearer realm="http://${host}/token",service="reg",scope="x"`
 
+const absent = () => Response.json({ errors: [{ code: 'MANIFEST_UNKNOWN' }] }, { status: 404 })
+
 describe('resolveDigest', () => {
   test('asks the registry, and names the image by digest', async () => {
     login({})
@@ -150,10 +158,11 @@ describe('resolveDigest', () => {
   })
 
   test.each<[string, () => Response, RegExp]>([
+    ['no such image', () => absent(), /^The registry has no image .*: build and push it first/],
     [
-      '404',
-      () => new Response('', { status: 404 }),
-      /^The registry has no image .*: build and push it first/,
+      '404 of no registry',
+      () => new Response('<html>', { status: 404 }),
+      /answers 404 for chat.*, and not as/,
     ],
     ['500', () => new Response('', { status: 500 }), /^The registry answered 500 for /],
     ['no digest', () => new Response(''), /^The registry names no digest for /],
@@ -176,6 +185,28 @@ describe('resolveDigest', () => {
       code: 1,
       message: expect.stringMatching(/^The registry 127\.0\.0\.1:\d+ does not answer: /),
     })
+  })
+
+  test.each([429, 503])('one that has too much to do (%d) is asked again, when it says', async (status) => {
+    let count = 0
+    await using server = registry(() =>
+      count++ < 3 ? new Response('', { status, headers: { 'retry-after': '0' } }) : named(),
+    )
+    expect(await resolveDigest(`${server.host}/chat:1`, helper())).toEndWith(d)
+    expect(server.asked).toHaveLength(4)
+  })
+
+  test('and is left alone after some times, or where it says that it takes long', async () => {
+    let after = '0'
+    await using server = registry(() => new Response('', { status: 429, headers: { 'retry-after': after } }))
+    expect((await failure(resolveDigest(`${server.host}/chat:1`, helper())))?.message).toMatch(
+      /^The registry answered 429 for /,
+    )
+    expect(server.asked).toHaveLength(4)
+    after = new Date(Date.now() + 3_600_000).toUTCString()
+    expect((await failure(resolveDigest(`${server.host}/chat:1`, helper())))?.message).toMatch(
+      /answers 429: ask again in (59 m \d+|60 m 0) s$/,
+    )
   })
 
   describe('a login', () => {
@@ -202,6 +233,88 @@ describe('resolveDigest', () => {
       await resolveDigest(`${server.host}/chat:1`, shell)
       expect(shell.asked).toEqual([[['docker-credential-pass', 'get'], server.host]])
       expect(server.asked[1]?.authorization).toBe(basic('me:s3cret'))
+    })
+
+    /** The OAuth2 flow of a token service that knows one refresh token, and no password. */
+    const oauth = () =>
+      registry(async (request, host) => {
+        const known = request.headers.get('authorization') === 'Bearer 0Auth'
+        if (new URL(request.url).pathname !== '/token') return known ? named() : unauthorized(bearer(host))
+        const form = Object.fromEntries(new URLSearchParams(await request.text()))
+        expect(form).toEqual({
+          grant_type: 'refresh_token',
+          refresh_token: 'REFRESH',
+          client_id: 'deploy-scripts',
+          service: 'reg',
+          scope: 'repository:chat:pull',
+        })
+        expect([request.method, request.headers.get('authorization')]).toEqual(['POST', null])
+        return Response.json({ access_token: '0Auth' })
+      })
+
+    test('an identity token, as az acr login stores it, is a refresh token', async () => {
+      await using server = oauth()
+      const auth = Buffer.from('00000000-0000-0000-0000-000000000000:').toString('base64')
+      login({ auths: { [server.host]: { auth, identitytoken: 'REFRESH' } } })
+      expect(await resolveDigest(`${server.host}/chat:1`, helper())).toEndWith(d)
+    })
+
+    test('so is what a credential helper gives for <token>', async () => {
+      await using server = oauth()
+      login({ credsStore: 'acr' })
+      const shell = helper({ stdout: JSON.stringify({ Username: '<token>', Secret: 'REFRESH' }) })
+      expect(await resolveDigest(`${server.host}/chat:1`, shell)).toEndWith(d)
+    })
+
+    test('an identity token is no password', async () => {
+      await using server = protectedBy(() => 'Basic realm="x"', basic('<token>:REFRESH'))
+      login({ auths: { [server.host]: { identitytoken: 'REFRESH' } } })
+      expect((await failure(resolveDigest(`${server.host}/chat:1`, helper())))?.message).toContain(
+        'asks for a login',
+      )
+    })
+
+    test.each<[string, string, object]>([
+      ['ghcr.io', 'ghcr.io', { 'ghcr.io': 'me' }],
+      ['ghcr.io', 'https:// in front', { 'https://ghcr.io': 'me' }],
+      ['ghcr.io', 'a slash behind', { 'ghcr.io/': 'me' }],
+      ['ghcr.io', 'a path', { 'https://ghcr.io/v2/': 'me', 'ghcr.io.evil': 'x', 'xghcr.io': 'x' }],
+      ['127.0.0.1:5000', 'a port', { '127.0.0.1:5001': 'x', 'http://127.0.0.1:5000': 'me' }],
+      [hub, "the hub's old name", { 'https://index.docker.io/v1/': 'me' }],
+      [hub, "the hub's name without the rest", { 'index.docker.io': 'me' }],
+    ])('of %s is found by %s', async (host, _, auths) => {
+      const entries = Object.entries(auths).map(([key, auth]) => [
+        key,
+        { auth: Buffer.from(String(auth)).toString('base64') },
+      ])
+      login({ auths: Object.fromEntries(entries) })
+      expect(await storedLogin(host, helper())).toEqual({ basic: 'me' })
+    })
+
+    test('a registry with an empty helper has its login in the file', async () => {
+      const auth = Buffer.from('me:secret').toString('base64')
+      login({ credsStore: 'desktop', credHelpers: { 'ghcr.io': '' }, auths: { 'ghcr.io': { auth } } })
+      expect(await storedLogin('ghcr.io', helper())).toEqual({ basic: 'me:secret' })
+      expect(await storedLogin('other.io', helper())).toBeUndefined()
+    })
+
+    test('pushing asks for leave to push', async () => {
+      await using server = registry((request, host) => {
+        if (new URL(request.url).pathname === '/token') return Response.json({ token: 't0ken' })
+        return request.headers.get('authorization')
+          ? new Response('', { status: 201 })
+          : unauthorized(bearer(host))
+      })
+      login({})
+      const content = Buffer.from('{}')
+      expect(await pushManifest(`${server.host}/chat:1`, { content, type: 'a/b' }, helper())).toStartWith(
+        'sha256:44136fa',
+      )
+      expect(server.asked.map(({ path }) => path)).toEqual([
+        '/v2/chat/manifests/1',
+        '/token?service=reg&scope=repository%3Achat%3Apull%2Cpush',
+        '/v2/chat/manifests/1',
+      ])
     })
 
     test.each<[string, unknown]>([
@@ -244,14 +357,14 @@ type Answers = Record<string, () => Response>
 const holding = (answers: Answers) =>
   registry((request) => {
     const [, name = ''] = /^\/v2\/chat\/(?:manifests|blobs)\/(.+)$/.exec(new URL(request.url).pathname) ?? []
-    return answers[name]?.() ?? new Response('', { status: 404 })
+    return answers[name]?.() ?? absent()
   })
 
 const image = (config: string): Answers => ({
   t: () => new Response(manifest(sha(config))),
   [sha(config)]: () => new Response(config),
 })
-const labelOf = ({ host }: Registry) => findLabel(`${host}/chat:t`, 'a.label', helper())
+const labelsOf = async ({ host }: Registry) => (await findLabels(`${host}/chat:t`, helper()))?.labels
 
 const bomb = () =>
   new Response(Bun.gzipSync(Buffer.alloc(50_000_000)), { headers: { 'content-encoding': 'gzip' } })
@@ -259,12 +372,12 @@ const endless = () =>
   new Response(new ReadableStream({ pull: (stream) => stream.enqueue(new Uint8Array(100_000)) }))
 const deep = '{"config":'.repeat(50_000)
 
-describe('findLabel', () => {
+describe('findLabels', () => {
   const config = labelled({ 'a.label': '{"$HOME": "\u001B[31m"}' })
 
   test('is read from the configuration, which is asked for by its digest', async () => {
     await using server = holding(image(config))
-    expect(await labelOf(server)).toBe('{"$HOME": "\u001B[31m"}')
+    expect(await labelsOf(server)).toEqual({ 'a.label': '{"$HOME": "\u001B[31m"}' })
     expect(server.asked).toMatchObject([
       { method: 'GET', path: '/v2/chat/manifests/t', accept: expect.stringContaining('oci.image.manifest') },
       { method: 'GET', path: `/v2/chat/blobs/${sha(config)}`, accept: '*/*' },
@@ -282,19 +395,22 @@ describe('findLabel', () => {
       t: () => Response.json({ schemaVersion: 2, manifests }),
       [sha(one)]: () => new Response(one),
     })
-    expect(await labelOf(server)).toBe('{"$HOME": "\u001B[31m"}')
+    expect(await labelsOf(server)).toEqual({ 'a.label': '{"$HOME": "\u001B[31m"}' })
   })
 
-  test.each<[string, Answers]>([
-    ['no image', {}],
-    ['no configuration in it', image('{}')],
-    ['no labels', image(labelled(null))],
-    ['another label', image(labelled({ other: 'x' }))],
-    ['a label that only a prototype has', image(labelled({}))],
-  ])('%s: none', async (_, answers) => {
+  test.each<[string, Answers, object | undefined]>([
+    ['no image', {}, undefined],
+    ['no configuration in it', image('{}'), {}],
+    ['no labels', image(labelled(null)), {}],
+  ])('%s: none', async (_, answers, labels) => {
     await using server = holding(answers)
-    expect(await labelOf(server)).toBeUndefined()
-    expect(await findLabel(`${server.host}/chat:t`, 'toString', helper())).toBeUndefined()
+    expect(await labelsOf(server)).toEqual(labels as never)
+  })
+
+  test('with the digest that they are of', async () => {
+    await using server = holding(image(config))
+    const found = await findLabels(`${server.host}/chat:t`, helper())
+    expect(found?.digest).toBe(sha(manifest(sha(config))))
   })
 
   test('storage elsewhere does not get the login', async () => {
@@ -309,7 +425,7 @@ describe('findLabel', () => {
       return Response.redirect(`http://${storage.host}/blob`, 307)
     })
     login({ auths: { [server.host]: { auth: Buffer.from('me:secret').toString('base64') } } })
-    expect(await labelOf(server)).toBe('{"$HOME": "\u001B[31m"}')
+    expect(await labelsOf(server)).toEqual({ 'a.label': '{"$HOME": "\u001B[31m"}' })
     expect(seen).toEqual([null])
   })
 
@@ -324,7 +440,11 @@ describe('findLabel', () => {
     ['no configuration', { t: () => Response.json({ layers: [] }) }, /is not an image$/],
     ['depths', { t: () => new Response(deep) }, /is not an image$/],
     ['a path for a digest', { t: () => new Response(manifest('sha256:../../../x')) }, /is not an image$/],
-    ['a configuration that is gone', { t: () => new Response(manifest(d)) }, /is not an image$/],
+    [
+      'a configuration that is gone',
+      { t: () => new Response(manifest(d)) },
+      /has no sha256:a+, which it names$/,
+    ],
     [
       'an index of nothing but attestations',
       { t: () => Response.json({ manifests: [] }) },
@@ -341,6 +461,6 @@ describe('findLabel', () => {
   ])('%s: refused', async (_, answers, message) => {
     login({})
     await using server = holding(answers)
-    expect(await failure(labelOf(server))).toEqual({ code: 1, message: expect.stringMatching(message) })
+    expect(await failure(labelsOf(server))).toEqual({ code: 1, message: expect.stringMatching(message) })
   })
 })

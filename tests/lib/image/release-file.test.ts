@@ -2,19 +2,7 @@ import { afterAll, beforeEach, describe, expect, test } from 'bun:test'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { shell } from '../../../lib/command.ts'
-import {
-  besideOf,
-  findRelease,
-  readRelease,
-  RELEASE_LABEL,
-  stageResults,
-  writeRelease,
-  type Release,
-} from '../../../lib/image/release-file.ts'
-import { pushImage } from '../../../sandbox/push.ts'
-import { serveRegistry } from '../../../sandbox/registry.ts'
-import { hostile } from '../hostile.ts'
+import { readRelease, stageResults, writeRelease, type Release } from '../../../lib/image/release-file.ts'
 import { digest } from '../objects.ts'
 import { failure } from '../world.ts'
 
@@ -32,9 +20,6 @@ const release: Release = {
   sbom: { file: 'reports/docker/sbom.cdx.json', sha256: 'a'.repeat(64), bytes: 10 },
   stages: {},
 }
-
-const silent = shell(() => {})
-const find = (image: string) => findRelease(image, silent)
 
 describe('the release file', () => {
   test('is read as it was written', () => {
@@ -67,50 +52,6 @@ describe('the release file', () => {
     expect(() => writeRelease({ ...release, digest: '' }, join(folder, 'wrong.json'))).toThrow())
 })
 
-describe('the release beside an image', () => {
-  const registry = serveRegistry()
-  afterAll(() => registry.stop())
-  let count = 0
-
-  /** An image of its own each time, with this beside it. */
-  async function beside(label: string | undefined): Promise<string> {
-    const image = `${registry.address}/chat-${count++}`
-    const labels = label === undefined ? {} : { [RELEASE_LABEL]: label }
-    await pushImage(besideOf(image, release.digest), { entrypoint: [], labels })
-    return `${image}@${release.digest}`
-  }
-  test('is found by the digest', async () =>
-    expect(await find(await beside(JSON.stringify(release)))).toEqual(release))
-
-  test('is none where nothing was pushed, or something else', async () => {
-    expect(await find(`${registry.address}/never@${release.digest}`)).toBeUndefined()
-    expect(await find(await beside(undefined))).toBeUndefined()
-  })
-
-  test("another digest's is none", async () => {
-    const image = await beside(JSON.stringify({ ...release, digest: digest('b') }))
-    expect(await failure(find(image))).toEqual({
-      code: 1,
-      message: "what the registry keeps beside it is another digest's",
-    })
-  })
-
-  const spoiled = [
-    ...hostile,
-    '{}',
-    'null',
-    JSON.stringify({ ...release, '\u001B[31m': 1 }),
-    JSON.stringify({ ...release, stages: { test: { passed: 'true' } } }),
-    JSON.stringify({ ...release, stages: { ['x\u001B[2J']: {} } }),
-  ]
-  test.each(spoiled)('%j is none, and is not repeated', async (label) =>
-    expect(await failure(find(await beside(label)))).toEqual({
-      code: 1,
-      message: 'what the registry keeps beside it is no release file',
-    }),
-  )
-})
-
 const leave = (stage: string, content: string) => {
   mkdirSync(join(folder, stage), { recursive: true })
   writeFileSync(join(folder, stage, 'result.json'), content)
@@ -127,9 +68,24 @@ describe('the results of the stages', () => {
     const content = JSON.stringify({ ...result, more: 1 })
     leave('test', content)
     const skipped = [{ scanner: 'dependency-check', reason: 'its data is being mended' }]
-    leave('security-scan', JSON.stringify({ ...result, stage: 'security-scan', passed: true, skipped }))
+    leave(
+      'security-scan',
+      JSON.stringify({
+        ...result,
+        stage: 'security-scan',
+        passed: true,
+        skipped,
+        failOn: 'low',
+        counts: { low: 2 },
+      }),
+    )
     expect(stageResults(folder)).toEqual({
-      'security-scan': expect.objectContaining({ passed: true, without: ['dependency-check'] }),
+      'security-scan': expect.objectContaining({
+        passed: true,
+        without: ['dependency-check'],
+        failOn: 'low',
+        counts: { low: 2 },
+      }),
       test: {
         passed: false,
         commit: 'abc',
@@ -138,6 +94,12 @@ describe('the results of the stages', () => {
         sha256: new Bun.CryptoHasher('sha256').update(content).digest('hex'),
       },
     })
+  })
+
+  test('are one alone where it is asked for', () => {
+    leave('test', JSON.stringify(result))
+    leave('security-scan', JSON.stringify({ ...result, stage: 'security-scan' }))
+    expect(Object.keys(stageResults(folder, 'security-scan'))).toEqual(['security-scan'])
   })
 
   test('are none where none ran', () => expect(stageResults(join(folder, 'none'))).toEqual({}))

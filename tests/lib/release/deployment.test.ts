@@ -130,6 +130,7 @@ describe('run', () => {
 
 describe('what the environment requires', () => {
   const requires: Requires = {
+    failOn: 'high',
     stages: ['test'],
     maxScanAge: 3_600_000,
     passed: { name: 'staging', context: 'staging', namespace: 'chat-staging' },

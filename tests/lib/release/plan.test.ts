@@ -176,7 +176,8 @@ describe('a person goes back from a release', () => {
     const records = await unfinished(world)
     const passed = { name: 'test', context: 'test', namespace: 'chat-test' }
     const [, digest = ''] = next.image.split('@')
-    const proof = judge({ stages: [], passed }, digest, { release: 'none', records }, world.clock.now())
+    const requires = { failOn: 'high' as const, stages: [], passed }
+    const proof = judge(requires, digest, { release: 'none', records }, world.clock.now())
     expect(proof).toEqual({ held: [], missing: ['its last deployment to test ended taken-back'] })
   })
 

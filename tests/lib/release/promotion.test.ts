@@ -4,9 +4,9 @@ import { judge, overridden, proofLines, prove, type Evidence } from '../../../li
 import { newEntry, type DeploymentRecord, type Outcome } from '../../../lib/history/record.ts'
 import { openRecord } from '../../../lib/history/journal.ts'
 import type { Requires } from '../../../lib/settings/file.ts'
-import { besideOf, RELEASE_LABEL, type Release } from '../../../lib/image/release-file.ts'
-import { pushImage } from '../../../sandbox/push.ts'
+import type { Release } from '../../../lib/image/release-file.ts'
 import { serveRegistry } from '../../../sandbox/registry.ts'
+import { putBeside } from '../image/putting.ts'
 import { refused } from '../cluster.ts'
 import { hostile } from '../hostile.ts'
 import { digest, made } from '../objects.ts'
@@ -25,6 +25,7 @@ const result = (more: Partial<Release['stages'][string]> = {}): Release['stages'
   startedAt: at(-2 * HOUR),
   file: 'reports/x/result.json',
   sha256: 'a'.repeat(64),
+  failOn: 'high',
   ...more,
 })
 const release = (stages: Release['stages'] = {}, more: Partial<Release> = {}): Release => ({
@@ -53,6 +54,7 @@ const record = (outcome: Outcome, more: Partial<DeploymentRecord> = {}): Deploym
 
 const staging = { name: 'staging', context: 'staging', namespace: 'chat-staging' }
 const all: Requires = {
+  failOn: 'high',
   stages: ['lint', 'test', 'security-scan', 'build'],
   maxScanAge: 24 * HOUR,
   passed: staging,
@@ -77,13 +79,14 @@ describe('what holds', () => {
   })
 
   test('nothing is required: nothing is missing', () => {
-    const nothing = judge({ stages: [] }, d, { release: 'none', records: 'none' }, now)
+    const nothing = judge({ failOn: 'high', stages: [] }, d, { release: 'none', records: 'none' }, now)
     expect(nothing).toEqual({ held: [], missing: [] })
     expect(proofLines(nothing)).toEqual([])
   })
 
   test.each([
     ['a scan just in time', { 'security-scan': result({ startedAt: at(1 - 24 * HOUR) }) }],
+    ['a scan that fails on less', { 'security-scan': result({ failOn: 'medium' }) }],
     ['a clock that is a little ahead', { 'security-scan': result({ startedAt: at(299_000) }) }],
     ['an old test', { test: result({ startedAt: at(-1000 * HOUR) }) }],
     ['a stage that failed and is not asked for', { other: result({ passed: false }) }],
@@ -118,14 +121,36 @@ describe('what is missing is named', () => {
       release({ lint: result({ commit: '' }) }),
       'lint is of commit an unknown name, the image of aaaaaaaaaaaa',
     ],
-    ['an old scan', scanAt(at(-30 * HOUR)), 'security-scan passed 30 h ago, and may be 24 h old'],
-    ['a scan of this age', scanAt(at(-24 * HOUR)), 'security-scan passed 24 h ago, and may be 24 h old'],
+    [
+      'an old scan',
+      scanAt(at(-30 * HOUR)),
+      'security-scan passed 30 h ago, and may be 24 h old: security-scan.ts --release scans anew',
+    ],
+    [
+      'a scan of this age',
+      scanAt(at(-24 * HOUR)),
+      'security-scan passed 24 h ago, and may be 24 h old: security-scan.ts --release scans anew',
+    ],
     [
       'a scan a little older',
       scanAt(at(-24 * HOUR - 1)),
-      'security-scan passed 25 h ago, and may be 24 h old',
+      'security-scan passed 25 h ago, and may be 24 h old: security-scan.ts --release scans anew',
     ],
-    ['a very old scan', scanAt(at(-100 * HOUR)), 'security-scan passed 5 d ago, and may be 24 h old'],
+    [
+      'a very old scan',
+      scanAt(at(-100 * HOUR)),
+      'security-scan passed 5 d ago, and may be 24 h old: security-scan.ts --release scans anew',
+    ],
+    [
+      'a scan that would have passed worse',
+      release({ 'security-scan': result({ failOn: 'critical' }) }),
+      'security-scan failed on critical alone, not on high: security-scan.ts --release scans anew',
+    ],
+    [
+      'a scan that does not say what it fails on',
+      release({ 'security-scan': result({ failOn: undefined }) }),
+      'security-scan does not say what it fails on: security-scan.ts --release scans anew',
+    ],
     ['a scan of tomorrow', scanAt(at(24 * HOUR)), 'security-scan is dated 24 h from now'],
     ['a scan just too far ahead', scanAt(at(301_000)), 'security-scan is dated 6 m from now'],
     ['a scan of no date', scanAt('2026-99-99T99:99:99Z'), 'security-scan does not say when it was'],
@@ -141,12 +166,12 @@ describe('what is missing is named', () => {
   })
 
   test('a scan is required by its age alone', () =>
-    expect(missing({ release: without('security-scan') }, { stages: [], maxScanAge: HOUR })).toEqual([
-      'security-scan had not run when the image was built',
-    ]))
+    expect(
+      missing({ release: without('security-scan') }, { failOn: 'high', stages: [], maxScanAge: HOUR }),
+    ).toEqual(['security-scan had not run when the image was built']))
 
   test('an age that is no number refuses', () =>
-    expect(missing({}, { stages: [], maxScanAge: Number.NaN })).toHaveLength(1))
+    expect(missing({}, { failOn: 'high', stages: [], maxScanAge: Number.NaN })).toHaveLength(1))
 
   test.each<[string, Evidence['records'], string]>([
     ['a history that cannot be read', 'no access', 'whether it was live in staging: no access'],
@@ -196,7 +221,9 @@ describe('what is missing is named', () => {
     const records = [
       record('succeeded', { to: { color: 'blue', release: 'r', version: '1', image: 'chat:1' } }),
     ]
-    expect(judge({ stages: [], passed: staging }, 'none', { ...good, records }, now).missing).toHaveLength(1)
+    expect(
+      judge({ failOn: 'high', stages: [], passed: staging }, 'none', { ...good, records }, now).missing,
+    ).toHaveLength(1)
   })
 
   test('everything at once', () => {
@@ -234,7 +261,7 @@ describe('overridden', () => {
 async function staged(label = JSON.stringify(release())) {
   const registry = serveRegistry()
   const name = `${registry.address}/chat`
-  await pushImage(besideOf(name, d), { entrypoint: [], labels: { [RELEASE_LABEL]: label } })
+  await putBeside(name, d, label)
   const rehearsal = rehearse()
   await openRecord(rehearsal.world, record('succeeded'), [])
   return { registry, image: `${name}@${d}`, ...rehearsal }

@@ -113,12 +113,14 @@ describe('what is decided', () => {
       test: { ...declared, requires },
     }
     expect(load({ ...minimal, environments }).requires).toEqual({
+      failOn: 'high',
       stages: ['test'],
       maxScanAge: 86_400_000,
       passed: { name: 'staging', context: 's', namespace: 'n' },
     })
     expect(load({ ...minimal, environments }, {}, 'staging').requires).toBeUndefined()
-    expect(load(withIn({ requires: {} })).requires).toEqual({ stages: [] })
+    expect(load(withIn({ requires: {} })).requires).toEqual({ failOn: 'high', stages: [] })
+    expect(load({ ...withIn({ requires: {} }), scan: { failOn: 'low' } }).requires?.failOn).toBe('low')
   })
 
   test('lists are replaced and not merged', () => {
