@@ -7,7 +7,7 @@ import { data, main, text } from '../lib/cli/cli.ts'
 import { sentence } from '../lib/errors.ts'
 import { findRelease, pushRelease } from '../lib/image/beside.ts'
 import { loggedIn } from '../lib/image/docker-login.ts'
-import { buildAndPush, buildOnly } from '../lib/image/push.ts'
+import { buildAndPush, buildOnly, type Pushed } from '../lib/image/push.ts'
 import { planImage } from '../lib/image/plan.ts'
 import { readRelease, RELEASE, stageResults, writeRelease, type Release } from '../lib/image/release-file.ts'
 import { readLockfiles, writeBill } from '../lib/image/sbom.ts'
@@ -48,27 +48,27 @@ if (import.meta.main) {
     let named: string[] = []
     await recordStage('docker', world, async (outcome, reports) => {
       const making = { ...world, outcome, warn: (line: string) => log.warn(line) }
-      if (!push) return void (await buildOnly(plan, making))
-      const login = { registry: plan.registry, shell: world.shell, variables: process.env }
-      await loggedIn(login, async () => {
-        let release: Release | undefined
-        const pushed = await buildAndPush(plan, making, async ({ digest, tags }) => {
-          const { image, version, commit } = plan
-          const before = await findRelease(`${image}@${digest}`, world.shell).catch((error: unknown) =>
-            making.warn(`It is replaced: ${sentence(error)}`),
-          )
-          const builtAt = before?.builtAt ?? new Date(world.now()).toISOString()
-          const about = { image, digest, version, at: builtAt }
-          const sbom = writeBill(join(reports, 'sbom.cdx.json'), packages, about)
-          outcome.artifacts.push(sbom)
-          outcome.counts = { packages: packages.length, tags: tags.length }
-          const stages = { ...before?.stages, ...stageResults() }
-          release = { image, digest, tags, version, commit, builtAt, sbom, stages }
-          await pushRelease(release, world.shell)
-        })
+      const bind = async ({ digest, tags }: Pushed): Promise<Release> => {
+        const { image, version, commit } = plan
+        const before = await findRelease(`${image}@${digest}`, world.shell).catch((error: unknown) =>
+          making.warn(`It is replaced: ${sentence(error)}`),
+        )
+        const builtAt = before?.builtAt ?? new Date(world.now()).toISOString()
+        const about = { image, digest, version, at: builtAt }
+        const sbom = writeBill(join(reports, 'sbom.cdx.json'), packages, about)
+        outcome.artifacts.push(sbom)
+        outcome.counts = { packages: packages.length, tags: tags.length }
+        const stages = { ...before?.stages, ...stageResults() }
+        const release = { image, digest, tags, version, commit, builtAt, sbom, stages }
+        await pushRelease(release, world.shell)
+        return release
+      }
+      if (push) {
+        const login = { registry: plan.registry, shell: world.shell, variables: process.env }
+        const pushed = await loggedIn(login, async () => await buildAndPush(plan, making, bind))
         named = pushed.tags
-        if (release) writeRelease(release)
-      })
+        writeRelease(pushed.bound)
+      } else await buildOnly(plan, making)
     })
     if (!push) return log.print(log.style.green('Built, and not pushed.'))
     const release = readRelease()

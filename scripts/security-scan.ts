@@ -84,7 +84,9 @@ if (import.meta.main) {
 
 type Flags = Parameters<typeof text>[0]
 
-const fileOf = (flags: Flags): string => text(flags, 'config') ?? 'deploy.yaml'
+function fileOf(flags: Flags): string {
+  return text(flags, 'config') ?? 'deploy.yaml'
+}
 
 /** What the flags say, before what deploy.yaml says, before the defaults. @throws DeployError (2) */
 function settingsOf(flags: Flags): ScanSettings {

@@ -42,17 +42,17 @@ export interface Pushed {
  * @returns it with the names that it has; where the registry does not move one, it is told and left out
  * @throws DeployError 6 when a version is there already with other content; nothing is built or pushed then
  */
-export async function buildAndPush(
+export async function buildAndPush<T>(
   plan: ImagePlan,
   world: ImageWorld,
-  bind: (pushed: Pushed) => Promise<void>,
-): Promise<Pushed> {
+  bind: (pushed: Pushed) => Promise<T>,
+): Promise<Pushed & { bound: T }> {
   const { tags, there } = await lookUp(plan, world)
   await refuseTaken(plan, there, world)
   if (there !== undefined) world.warn(`Nothing is built: ${there} is there, of this commit and version`)
   const digest = there ?? (await pushFirst(plan, tags.at(-1), world))
-  await bind({ digest, tags })
-  return { digest, tags: await giveNames({ ...plan, tags }, digest, world) }
+  const bound = await bind({ digest, tags })
+  return { digest, tags: await giveNames({ ...plan, tags }, digest, world), bound }
 }
 
 /** The image of this commit and version that the registry has, and what it is called or will be. */

@@ -56,7 +56,8 @@ export function readBunAudit(output: Output, lock: string): Finding[] {
   return findings
 }
 
-function installed(lock: string): { path: string; name: string; version: string }[] {
+/** What bun.lock installs, and where. @throws DeployError */
+export function installed(lock: string): { path: string; name: string; version: string }[] {
   const parsed = lockfile.safeParse(parseLock(lock))
   if (!parsed.success) throw new DeployError('bun.lock cannot be read: `bun install` writes it anew')
   return Object.entries(parsed.data.packages).map(([path, [spec]]) => {

@@ -3,10 +3,11 @@
  * github.com/dependency-check/DependencyCheck writes it: scores are numbers, most else is text, and the case of
  * severities is that of their source.
  */
-import { isAbsolute, relative } from 'node:path'
+import { isAbsolute, join, relative } from 'node:path'
 import { z } from 'zod'
 import { DeployError } from '../errors.ts'
 import { canonicalId, primaryId, rating, type Finding } from './finding.ts'
+import type { Lock } from './readable-lock.ts'
 import { readReport } from './report.ts'
 import { plain } from '../text.ts'
 
@@ -32,6 +33,7 @@ const dependency = z.object({
   fileName: z.string(),
   filePath: z.string(),
   packages: z.array(z.object({ id: z.string() })).default([]),
+  relatedDependencies: z.array(z.object({ fileName: z.string() })).default([]),
   vulnerabilities: z.array(vulnerability).default([]),
 })
 const report = z.object({
@@ -48,10 +50,10 @@ const report = z.object({
 const disabled = new Set(['OssIndexAnalyzer', 'NodeAuditAnalyzer'])
 
 /**
- * What it found below `folder`. Exceptions count whatever the exit code is: "the data could not be updated" is one.
+ * What it found below `folder`, and in a lockfile that was made for it. Exceptions count whatever the exit code is: "the data could not be updated" is one.
  * @throws DeployError when the report cannot be read, is incomplete, or contradicts the exit code
  */
-export function readFindings(exitCode: number, text: string, folder: string): Finding[] {
+export function readFindings(exitCode: number, text: string, folder: string, lock?: Lock): Finding[] {
   const { scanInfo, dependencies } = readReport(report, text, 'Dependency-Check')
   const exceptions = scanInfo.analysisExceptions.map(({ exception }) => exception)
   const serious = exceptions.find(({ stackTrace }) => !disabled.has(analyzer(stackTrace)))
@@ -59,13 +61,39 @@ export function readFindings(exitCode: number, text: string, folder: string): Fi
   if (exitCode === 14 && exceptions.length === 0) {
     throw new DeployError('Dependency-Check ended with 14 (incomplete) and does not say what is missing')
   }
+  if (lock) mustHaveRead(lock, dependencies)
   const findings = dependencies.flatMap((found) =>
-    found.vulnerabilities.map((flaw) => toFinding(flaw, found, folder)),
+    found.vulnerabilities.map((flaw) => toFinding(flaw, found, placeOf(found.filePath, folder, lock))),
   )
   if (exitCode === 15 && findings.length === 0) {
     throw new DeployError('Dependency-Check ended with 15 (vulnerable) and lists no vulnerability')
   }
   return findings
+}
+
+/**
+ * It says nothing of a lockfile that it does not read, and goes on. What it read of one stands in its report, some of
+ * it under another package's name, as it puts together what belongs together.
+ */
+function mustHaveRead({ file, packages }: Lock, dependencies: readonly z.infer<typeof dependency>[]): void {
+  const named = new Set(
+    dependencies.flatMap((found) => [
+      ...[found, ...found.relatedDependencies].map(({ fileName }) => fileName.replace(/:[^:]*$/, '')),
+      ...found.packages.flatMap(({ id }) => packageOf(id)?.name ?? []),
+    ]),
+  )
+  const seen = [...packages].filter((name) => named.has(name)).length
+  if (seen * 2 >= packages.size) return
+  throw new DeployError(
+    `Dependency-Check is incomplete: it looked at ${seen} of the ${packages.size} packages in ${file}`,
+  )
+}
+
+/** From the folder that was scanned. */
+function placeOf(path: string, folder: string, lock: Lock | undefined): string {
+  const made = lock && join(lock.folder, 'package-lock.json')
+  if (made && path.startsWith(made)) return lock.file + path.slice(made.length)
+  return isAbsolute(path) ? relative(folder, path) : path
 }
 
 /** The analyzer that an exception came from: the innermost one of its stack. */
@@ -76,8 +104,8 @@ function analyzer(stackTrace: readonly string[]): string {
 
 function toFinding(
   flaw: z.infer<typeof vulnerability>,
-  { fileName, filePath, packages }: z.infer<typeof dependency>,
-  folder: string,
+  { fileName, packages }: z.infer<typeof dependency>,
+  path: string,
 ): Finding {
   const ids = idsOf(flaw)
   const cvss = flaw.cvssv4?.baseScore ?? flaw.cvssv3?.baseScore ?? flaw.cvssv2?.score
@@ -85,7 +113,6 @@ function toFinding(
   const { name, version } = known ?? { name: fileName, version: '' }
   const fixed = flaw.vulnerableSoftware.find(({ software }) => software.vulnerabilityIdMatched === 'true')
   const end = fixed?.software.versionEndExcluding
-  const path = isAbsolute(filePath) ? relative(folder, filePath) : filePath
   return {
     id: primaryId(ids),
     ids,

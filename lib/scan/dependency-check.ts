@@ -14,6 +14,7 @@ import { DeployError } from '../errors.ts'
 import { temporaryFolder } from '../temporary.ts'
 import type { Finding } from './finding.ts'
 import { readFindings } from './dependency-check-report.ts'
+import { writeReadableLock } from './readable-lock.ts'
 import { last, mustHaveRun } from './report.ts'
 
 type Variables = Readonly<Record<string, string | undefined>>
@@ -21,6 +22,8 @@ type Variables = Readonly<Record<string, string | undefined>>
 export interface Places {
   /** What is scanned; absolute, as are the others. */
   folder: string
+  /** The folder of a lockfile that it can read. */
+  lock?: string
   /** The folder that the report is written to. */
   report: string
   /** Its copy of the NVD's data, kept between runs. */
@@ -32,11 +35,15 @@ export interface Places {
 export const REPORT = 'dependency-check-report.json'
 
 /** Pure. */
-export function dependencyCheck(program: string, { folder, report, data, properties }: Places): Command {
+export function dependencyCheck(
+  program: string,
+  { folder, lock, report, data, properties }: Places,
+): Command {
   return [
     program,
     '--scan',
     folder,
+    ...(lock === undefined ? [] : ['--scan', lock]),
     '--out',
     report,
     '--format',
@@ -49,14 +56,19 @@ export function dependencyCheck(program: string, { folder, report, data, propert
   ]
 }
 
+/** Where a container has it. */
+const LOCK_INSIDE = '/lock'
+
 /** The same in a container, as the user who runs it, so that the report and the data are theirs. Pure. */
 export function containerised(image: string, user: string, places: Places): Command {
   const inside = { folder: '/src', report: '/report', data: '/usr/share/dependency-check/data' }
   const secret = places.properties === undefined ? {} : { properties: '/run/dependency-check.properties' }
-  const [, ...flags] = dependencyCheck('', { ...inside, ...secret })
+  const lock = places.lock === undefined ? {} : { lock: LOCK_INSIDE }
+  const [, ...flags] = dependencyCheck('', { ...inside, ...lock, ...secret })
   return [
     ...(['docker', 'run', '--rm', '--user', user] as const),
     ...mount(places.folder, inside.folder, true),
+    ...(places.lock === undefined ? [] : mount(places.lock, LOCK_INSIDE, true)),
     ...mount(places.report, inside.report),
     ...mount(places.data, inside.data),
     ...(secret.properties && places.properties ? mount(places.properties, secret.properties, true) : []),
@@ -93,15 +105,29 @@ export async function runDependencyCheck(
   const data = dataFolder(variables)
   mkdirSync(data, { recursive: true })
   rmSync(join(report, REPORT), { force: true })
+  using readable = temporaryFolder()
+  const lock = writeReadableLock(folder, readable.path)
   using secret = temporaryFolder()
   const key = variables.NVD_API_KEY
   const properties = key ? writeKey(join(secret.path, 'nvd.properties'), key) : undefined
-  const places = { folder, report, data, ...(properties !== undefined && { properties }) }
+  const places = {
+    folder,
+    report,
+    data,
+    ...(lock && { lock: lock.folder }),
+    ...(properties !== undefined && { properties }),
+  }
   const { uid, gid } = userInfo()
   const command = program ? dependencyCheck(program, places) : containerised(image, `${uid}:${gid}`, places)
   const output = await run(command)
   mustHaveRun(command, output)
-  return readFindings(output.exitCode, readText(join(report, REPORT), output), program ? folder : '/src')
+  const seen = program ? lock : lock && { ...lock, folder: LOCK_INSIDE }
+  return readFindings(
+    output.exitCode,
+    readText(join(report, REPORT), output),
+    program ? folder : '/src',
+    seen,
+  )
 }
 
 const isOnPath = (program: string, { PATH = '' }: Variables): boolean => Bun.which(program, { PATH }) !== null

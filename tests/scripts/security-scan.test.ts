@@ -13,6 +13,10 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { shell } from '../../lib/command.ts'
+import { findRelease, pushRelease } from '../../lib/image/beside.ts'
+import { readRelease, writeRelease } from '../../lib/image/release-file.ts'
+import { serveRegistry } from '../../sandbox/registry.ts'
 import { scanResult } from '../../lib/scan/result.ts'
 import { dependency, flaw, report, standIn } from '../lib/scan/dependency-check-fixture.ts'
 import { bunLock, packageJson, packageLock, registry, type Registry } from '../lib/scan/registry.ts'
@@ -226,11 +230,32 @@ describe('both scanners', () => {
       ['dependency-check', 15],
     ])
     const [, , ...argv] = readFileSync(join(told, 'argv'), 'utf8').trimEnd().split('\n')
+    const lock = argv[3] ?? ''
+    expect(existsSync(lock)).toBe(false)
     expect(argv.join(' ')).toBe(
-      `--scan ${apps.npm} --out ${reports} --format JSON --data ${join(root, 'data')} --disableOssIndex --disableNodeAudit`,
+      `--scan ${apps.npm} --scan ${lock} --out ${reports} --format JSON --data ${join(root, 'data')} --disableOssIndex --disableNodeAudit`,
     )
     const files = ['report.md', 'report.html', 'results.sarif', 'dependency-check-report.json']
     expect(result?.artifacts.map(({ file }) => file)).toEqual(files)
+  })
+
+  test.each(['npm', 'bun'] as const)('%s: the lockfile is what Dependency-Check looks at', async (tool) => {
+    writeFileSync(join(told, 'blind'), '')
+    writeFileSync(join(told, 'exit'), '0')
+    writeFileSync(
+      join(told, 'report'),
+      JSON.stringify(report([dependency(apps[tool], [], { fileName: 'x', packages: [] })])),
+    )
+    const blind = await scan(['--folder', tool], 'none')
+    rmSync(join(told, 'blind'))
+    const file = tool === 'npm' ? 'package-lock.json' : 'bun.lock'
+    expect(blind.result).toMatchObject({
+      complete: false,
+      problems: [
+        `dependency-check: Dependency-Check is incomplete: it looked at 0 of the 2 packages in ${file}`,
+      ],
+    })
+    expect((await scan(['--folder', tool], 'none')).result).toMatchObject({ complete: true, passed: true })
   })
 
   test('what Dependency-Check alone fails at fails the stage, and the rest is told', async () => {
@@ -288,6 +313,124 @@ describe('both scanners', () => {
 
 const entry = (id: string, expires: string): string =>
   `# accepted\n- id: ${id}\n  reason: not reachable\n  owner: alice\n  expires: ${expires}\n`
+
+const old = (startedAt: string, commit: string) => ({
+  passed: true,
+  commit,
+  startedAt,
+  failOn: 'critical' as const,
+  file: 'reports/security-scan/result.json',
+  sha256: 'a'.repeat(64),
+  counts: { high: 1 },
+})
+
+describe('what a release was built of is scanned anew', () => {
+  const repository = join(root, 'released')
+  const kept = serveRegistry()
+  afterAll(() => kept.stop())
+  const image = `${kept.address}/chat`
+  const digest = `sha256:${'c'.repeat(64)}`
+  const git = (...args: string[]): string => {
+    const command = ['git', '-C', repository, '-c', 'user.name=x', '-c', 'user.email=x@x', ...args]
+    const { stdout, stderr, exitCode } = Bun.spawnSync(command)
+    if (exitCode !== 0) throw new Error(stderr.toString())
+    return stdout.toString().trim()
+  }
+  const before = '2026-11-01T08:00:00.000Z'
+  const silent = shell(() => {})
+  const find = async () => await findRelease(`${image}@${digest}`, silent)
+  let commit = ''
+
+  beforeAll(async () => {
+    mkdirSync(join(repository, 'app'), { recursive: true })
+    writeFileSync(join(repository, 'app/package.json'), packageJson)
+    writeFileSync(join(repository, 'app/bun.lock'), bunLock)
+    const config = { app: 'chat', image, scan: { folder: 'app', scanners: ['audit'] } }
+    writeFileSync(join(repository, 'deploy.yaml'), JSON.stringify(config))
+    // Nothing is left out of it, whatever git is told of archives.
+    writeFileSync(join(repository, '.gitattributes'), 'app/bun.lock export-ignore')
+    git('init', '-q')
+    git('add', '.')
+    git('commit', '-qm', 'x')
+    commit = git('rev-parse', 'HEAD')
+    // Since then the vulnerable package has gone.
+    writeFileSync(
+      join(repository, 'app/bun.lock'),
+      '{ "lockfileVersion": 1, "workspaces": { "": {} }, "packages": {} }',
+    )
+    await pushRelease(
+      {
+        image,
+        digest,
+        tags: ['1.2.3'],
+        version: '1.2.3',
+        commit,
+        builtAt: before,
+        sbom: { file: 'x', sha256: 'a'.repeat(64), bytes: 1 },
+        stages: { lint: old(before, commit), 'security-scan': old(before, commit) },
+      },
+      silent,
+    )
+  })
+  const renew = async (release: string, answer: string, ...more: string[]) =>
+    await scan(['--config', join(repository, 'deploy.yaml'), '--release', release, ...more], answer)
+
+  test('and its proof says what was found, be it bad; nothing else in it changes', async () => {
+    const { code, result, err } = await renew(digest, 'high')
+    expect([code, err]).toEqual([1, expect.stringContaining('1 finding blocks')])
+    expect(result).toMatchObject({ commit, findings: [{ package: 'victim', paths: ['victim'] }] })
+    const release = await find()
+    expect(release?.stages['security-scan']).toMatchObject({
+      passed: false,
+      commit,
+      failOn: 'high',
+      counts: { critical: 0, high: 1, medium: 0, low: 0, unknown: 0, waived: 0 },
+      without: ['dependency-check'],
+    })
+    expect(Date.parse(release?.stages['security-scan']?.startedAt ?? '')).toBeGreaterThan(Date.parse(before))
+    expect(release?.stages.lint).toEqual(old(before, commit))
+    expect(git('status', '--porcelain')).toBe('M app/bun.lock')
+  })
+
+  test('or good, by its whole name or its file, which is written anew', async () => {
+    expect((await renew(`${image}@${digest}`, 'none')).code).toBe(0)
+    const release = await find()
+    expect(release?.stages['security-scan']).toMatchObject({ passed: true, failOn: 'high' })
+    const file = join(root, 'release.json')
+    if (release) writeRelease(release, file)
+    expect((await renew(file, 'none', '--fail-on', 'low')).code).toBe(0)
+    expect(readRelease(file).stages['security-scan']?.failOn).toBe('low')
+    expect(await find()).toEqual(readRelease(file))
+  })
+
+  test('where the scanner did not answer the proof stays as it is', async () => {
+    const release = await find()
+    expect(await renew(digest, 'unreachable')).toMatchObject({ code: 1 })
+    expect(await find()).toEqual(release)
+  })
+
+  test.each([
+    ['nothing', 2, 'expected a release file, a digest, or IMAGE@DIGEST'],
+    [`${image}:1.2.3`, 2, 'expected a release file, a digest, or IMAGE@DIGEST'],
+    [`sha256:${'d'.repeat(64)}`, 1, 'The registry keeps no release beside'],
+  ])('%s is none', async (release, code, says) => {
+    const ended = await renew(release, 'none')
+    expect([ended.code, ended.err]).toEqual([code, expect.stringContaining(says)])
+  })
+
+  test.each([
+    ['f'.repeat(40), 'If it is not here yet: git fetch origin ffff'],
+    ['--help', '"--help" is no commit whose files git has'],
+    ['dirty', 'is no commit whose files git has'],
+  ])('a release of commit %s cannot be', async (name, says) => {
+    const release = await find()
+    const other = `sha256:${'e'.repeat(64)}`
+    const wrong = name === 'dirty' ? `${commit}-dirty` : name
+    if (release) await pushRelease({ ...release, digest: other, commit: wrong }, silent)
+    const ended = await renew(other, 'none')
+    expect([ended.code, ended.err]).toEqual([2, expect.stringContaining(says)])
+  })
+})
 
 describe('waivers', () => {
   const file = join(root, 'security-waivers.yaml')

@@ -270,6 +270,18 @@ const verbs = () =>
     )
 const use = (settings: DockerSettings) => docker.set(settings)
 
+/** What the registry was given, in order, of what has a name. */
+const given = (asked: readonly string[]): string[] =>
+  asked.flatMap((line) => /^PUT .*\/manifests\/(?!sha256:)(.+)$/.exec(line)?.[1] ?? [])
+/** The application's image goes to this registry. */
+const pushTo = (host: string, stages: object): void => {
+  make(stages)
+  const file = join(app, 'deploy.yaml')
+  writeFileSync(file, readFileSync(file, 'utf8').replace(registry.address, host))
+  commit()
+}
+const ownTag = () => `sha-${git('rev-parse', 'HEAD').slice(0, 7)}`
+
 describe('docker build', () => {
   beforeEach(() => {
     use({})
@@ -320,18 +332,6 @@ describe('docker build', () => {
     expect(readFileSync(files.GITHUB_STEP_SUMMARY, 'utf8')).toContain(release.digest)
     expect(docker.calls().find(([verb]) => verb === 'build')).toContain('--build-arg=VERSION=1.2.3')
   })
-
-  /** What the registry was given, in order, of what has a name. */
-  const given = (asked: readonly string[]): string[] =>
-    asked.flatMap((line) => /^PUT .*\/manifests\/(?!sha256:)(.+)$/.exec(line)?.[1] ?? [])
-  /** The application's image goes to this registry. */
-  const pushTo = (host: string, stages: object): void => {
-    make(stages)
-    const file = join(app, 'deploy.yaml')
-    writeFileSync(file, readFileSync(file, 'utf8').replace(registry.address, host))
-    commit()
-  }
-  const ownTag = () => `sha-${git('rev-parse', 'HEAD').slice(0, 7)}`
 
   test("the commit's name comes first, then the proof, then the names that people use", async () => {
     using server = fronted(() => undefined)

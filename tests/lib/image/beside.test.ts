@@ -79,13 +79,13 @@ describe('what the registry keeps', () => {
   )
 })
 
-describe('what is pushed', () => {
-  const pushed = async (host: string, more: Partial<Release> = {}) => {
-    const own = { ...release, image: `${host}/chat`, ...more }
-    await pushRelease(own, silent)
-    return own
-  }
+const pushed = async (host: string, more: Partial<Release> = {}) => {
+  const own = { ...release, image: `${host}/chat`, ...more }
+  await pushRelease(own, silent)
+  return own
+}
 
+describe('what is pushed', () => {
   test('is an artifact of one layer, the release as a file, with an empty configuration that is there', async () => {
     const { image } = await pushed(registry.address)
     const manifest = await readManifest(besideOf(image, release.digest), silent)

@@ -131,6 +131,23 @@ const protectedBy = (challenge: (host: string) => string, secret: string) =>
 
 const bearer = (host: string) => `Bearer realm="http://${host}/token",service="reg",scope="x"`
 
+/** The OAuth2 flow of a token service that knows one refresh token, and no password. */
+const oauth = () =>
+  registry(async (request, host) => {
+    const known = request.headers.get('authorization') === 'Bearer 0Auth'
+    if (new URL(request.url).pathname !== '/token') return known ? named() : unauthorized(bearer(host))
+    const form = Object.fromEntries(new URLSearchParams(await request.text()))
+    expect(form).toEqual({
+      grant_type: 'refresh_token',
+      refresh_token: 'REFRESH',
+      client_id: 'deploy-scripts',
+      service: 'reg',
+      scope: 'repository:chat:pull',
+    })
+    expect([request.method, request.headers.get('authorization')]).toEqual(['POST', null])
+    return Response.json({ access_token: '0Auth' })
+  })
+
 const absent = () => Response.json({ errors: [{ code: 'MANIFEST_UNKNOWN' }] }, { status: 404 })
 
 describe('resolveDigest', () => {
@@ -234,23 +251,6 @@ describe('resolveDigest', () => {
       expect(shell.asked).toEqual([[['docker-credential-pass', 'get'], server.host]])
       expect(server.asked[1]?.authorization).toBe(basic('me:s3cret'))
     })
-
-    /** The OAuth2 flow of a token service that knows one refresh token, and no password. */
-    const oauth = () =>
-      registry(async (request, host) => {
-        const known = request.headers.get('authorization') === 'Bearer 0Auth'
-        if (new URL(request.url).pathname !== '/token') return known ? named() : unauthorized(bearer(host))
-        const form = Object.fromEntries(new URLSearchParams(await request.text()))
-        expect(form).toEqual({
-          grant_type: 'refresh_token',
-          refresh_token: 'REFRESH',
-          client_id: 'deploy-scripts',
-          service: 'reg',
-          scope: 'repository:chat:pull',
-        })
-        expect([request.method, request.headers.get('authorization')]).toEqual(['POST', null])
-        return Response.json({ access_token: '0Auth' })
-      })
 
     test('an identity token, as az acr login stores it, is a refresh token', async () => {
       await using server = oauth()

@@ -103,7 +103,8 @@ export const report = (dependencies: unknown[], analysisExceptions?: unknown[]) 
 /**
  * Puts a program of that name into a folder. It writes down how it was called (`argv`, the command lines of all
  * processes, and the properties file with its mode), leaves the file `report` of that folder, if there is one,
- * where Dependency-Check would, and ends with the code in `exit`; not before the file `wait` is gone.
+ * where Dependency-Check would, with the packages of the lockfile that it was given unless there is a file `blind`, and
+ * ends with the code in `exit`; not before the file `wait` is gone.
  */
 export function standIn(bin: string, name: string): string {
   const told = join(bin, 'told')
@@ -114,9 +115,11 @@ export function standIn(bin: string, name: string): string {
 told='${told}'
 tr '\\0' '\\n' < /proc/$$/cmdline > "$told/argv"
 for process in /proc/[0-9]*; do cat "$process/cmdline"; done > "$told/everybody" 2> /dev/null
-out=/nowhere properties=/nowhere
+out=/nowhere properties=/nowhere lock=/nowhere
 while [ $# -gt 0 ]; do
   case "$1" in
+    --scan) [ "$2" = /lock ] || lock=$2 ;;
+    type=bind,source=*,target=/lock,readonly) lock=\${1#type=bind,source=} lock=\${lock%%,target=*} ;;
     --out) [ "$2" = /report ] || out=$2 ;;
     --propertyfile) [ "\${2#/run/}" = "$2" ] && properties=$2 ;;
     type=bind,source=*,target=/report) out=\${1#type=bind,source=} out=\${out%,target=/report} ;;
@@ -129,6 +132,9 @@ echo '[INFO] Checking for updates'
 echo ' ::error::key is '"$NVD_API_KEY" >&2
 while [ -f "$told/wait" ]; do sleep 0.05; done
 if [ -f "$told/report" ]; then cp "$told/report" "$out/dependency-check-report.json"; fi
+if [ -f "$told/report" ] && [ -d "$lock/node_modules" ] && ! [ -f "$told/blind" ]; then
+  '${process.execPath}' '${join(import.meta.dir, 'reads-lock.ts')}' "$lock" "$out/dependency-check-report.json"
+fi
 exit "$(cat "$told/exit")"
 `,
   )

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { commandLine, shell, type Command } from '../../../lib/command.ts'
 import { readFindings } from '../../../lib/scan/dependency-check-report.ts'
 import { containerised, dependencyCheck, runDependencyCheck } from '../../../lib/scan/dependency-check.ts'
+import { writeReadableLock } from '../../../lib/scan/readable-lock.ts'
 import { dependency, exception, flaw, report, standIn, updateException } from './dependency-check-fixture.ts'
 
 const FOLDER = '/work/app'
@@ -109,6 +110,14 @@ describe('the command line', () => {
     expect(dependencyCheck('x', { ...places, properties: '/p' }).slice(-2)).toEqual(['--propertyfile', '/p'])
   })
 
+  test('with a lockfile, here and in the container', () => {
+    const own = commandLine(dependencyCheck('x', { ...places, lock: '/tmp/l' }))
+    expect(own).toStartWith(`x --scan ${FOLDER} --scan /tmp/l --out`)
+    const inside = commandLine(containerised('i', 'u', { ...places, lock: '/tmp/l' }))
+    expect(inside).toContain('--mount type=bind,source=/tmp/l,target=/lock,readonly')
+    expect(inside).toContain('--scan /src --scan /lock --out')
+  })
+
   test('of the container', () => {
     const command = containerised('owasp/dependency-check:1', '10:20', { ...places, properties: '/tmp/p' })
     expect(commandLine(command)).toBe(
@@ -125,6 +134,101 @@ describe('the command line', () => {
   test('a folder cannot add options to its mount', () => {
     const mounts = containerised('i', 'u', { ...places, folder: '/a,target=/,b "c"' })
     expect(mounts).toContain('type=bind,"source=/a,target=/,b ""c""",target=/src,readonly')
+  })
+})
+
+const inLock = (...names: string[]) =>
+  names.map((name) => {
+    const place = { fileName: `${name}:1`, filePath: `/tmp/made/package-lock.json?/${name}:1`, packages: [] }
+    return dependency('/tmp/made', name === 'victim' ? [flaw(CVE)] : [], place)
+  })
+
+describe('the lockfile that it can read', () => {
+  const root = mkdtempSync(join(tmpdir(), 'readable-lock-test-'))
+  afterAll(() => rmSync(root, { recursive: true }))
+
+  const made = (file: string, text: string) => {
+    const [from, to] = ['from-', 'to-'].map((name) => mkdtempSync(join(root, name)))
+    if (from === undefined || to === undefined) throw new Error('there are two')
+    writeFileSync(join(from, file), text)
+    const lock = writeReadableLock(from, to)
+    const content = lock && JSON.parse(readFileSync(join(to, 'package-lock.json'), 'utf8'))
+    return { lock, content, beside: existsSync(join(to, 'node_modules')) }
+  }
+
+  test('is made of bun.lock, each package in its place; what is no version of a registry is left out', () => {
+    const text = `{
+      "lockfileVersion": 1,
+      "workspaces": { "": { "name": "app" } },
+      "packages": {
+        "@a/b": ["@a/b@1.0.0", "", {}, "sha512-x"],
+        "@a/b/c": ["c@2.0.0", "", { "optionalPeers": ["x"] }, "sha512-x"],
+        "api/@a/b": ["other@3.0.0-rc.1", "", {}, "sha512-x"],
+        "api": ["api@workspace:packages/api"],
+        "fork": ["fork@github:x/fork#abc", {}, "x-fork-abc"],
+      },
+    }`
+    const { lock, content, beside } = made('bun.lock', text)
+    expect(beside).toBe(true)
+    expect(lock?.file).toBe('bun.lock')
+    expect([...(lock?.packages ?? [])].toSorted()).toEqual(['@a/b', 'c', 'other'])
+    // A nameless one would not be read.
+    const root = { name: 'lockfile', version: '0.0.0' }
+    expect(content).toEqual({
+      ...root,
+      lockfileVersion: 3,
+      packages: {
+        '': root,
+        'node_modules/@a/b': { version: '1.0.0' },
+        'node_modules/@a/b/node_modules/c': { version: '2.0.0' },
+        'node_modules/api/node_modules/other': { version: '3.0.0-rc.1' },
+      },
+    })
+  })
+
+  test('is made of package-lock.json: what is optional would be left out where it is not installed', () => {
+    const packages = {
+      '': { name: 'app' },
+      'node_modules/a': { version: '1.0.0', optional: true },
+      'node_modules/b': { version: '2.0.0', name: 'real' },
+      'node_modules/linked': { link: true },
+      'packages/own': { version: '1.0.0' },
+    }
+    const { content } = made('package-lock.json', JSON.stringify({ lockfileVersion: 3, packages }))
+    expect(content.packages).toEqual({
+      '': { name: 'lockfile', version: '0.0.0' },
+      'node_modules/a': { version: '1.0.0' },
+      'node_modules/real': { version: '2.0.0' },
+    })
+  })
+
+  test('of version 1 is taken as it is', () => {
+    const old = { name: 'app', lockfileVersion: 1, dependencies: { a: { version: '1.0.0' } } }
+    expect(made('npm-shrinkwrap.json', JSON.stringify(old)).content).toEqual(old)
+  })
+
+  test('is none where there is none', () => expect(made('yarn.lock', '').lock).toBeUndefined())
+
+  const lock = { folder: '/tmp/made', file: 'bun.lock', packages: new Set(['victim', 'a', 'b', 'c']) }
+  const readWith = (...dependencies: unknown[]) =>
+    readFindings(0, JSON.stringify(report(dependencies)), FOLDER, lock)
+
+  test('is called what it was made of', () =>
+    expect(readWith(...inLock('victim', 'a'))[0]?.paths).toEqual(['bun.lock?/victim:1']))
+
+  test('that it did not read makes its report incomplete', () => {
+    expect(() => readWith(...inLock('victim'))).toThrow('it looked at 1 of the 4 packages in bun.lock')
+    expect(() => readWith(...inLock('other', 'more', 'than', 'enough'))).toThrow('it looked at 0 of the 4')
+  })
+
+  test('a package counts by its address, and where it is put together with others', () => {
+    const packages = [{ id: 'pkg:npm/a@1' }]
+    const together = dependency(FOLDER, [], {
+      packages,
+      relatedDependencies: [{ fileName: 'b:1' }],
+      fileName: 'x',
+    })
+    expect(readWith(together)).toEqual([])
   })
 })
 
