@@ -128,6 +128,8 @@ process.on('exit', () => groups.forEach(killGroup))
  */
 function launch({ $, quote }: Zx, command: Command, options: Partial<ZxOptions>): ProcessPromise {
   const child = $({ nothrow: true, quiet: true, quote, detached: true, ...options })`${command}`
+  // One that ends before it has read its input says enough by its exit code.
+  child.child?.stdin?.on('error', () => {})
   const { pid: group } = child
   if (group !== undefined) {
     groups.add(group)

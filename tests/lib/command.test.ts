@@ -95,6 +95,26 @@ describe('read and write', () => {
     expect((await sh.read(['cat'])).stdout).toBe('')
   })
 
+  test.each([6, 300_000])(
+    'a program that ends before it reads its %d bytes of input is no fault of ours',
+    async (size) => {
+      // In a process of its own: what goes wrong is nobody's to catch.
+      const text = `
+      import { shell } from '${join(import.meta.dir, '../../lib/command.ts')}'
+      for (let i = 0; i < 20; i++) {
+        const command = ['sh', '-c', 'exec <&-; exit 3']
+        const { exitCode } = await shell(() => {}).read(command, { input: 'x'.repeat(${size}) })
+        if (exitCode !== 3) process.exit(1)
+      }
+      await Bun.sleep(50)
+      console.log('alive')`
+      const file = join(folder, 'deaf.ts')
+      writeFileSync(file, text)
+      const { stdout, stderr, exitCode } = Bun.spawnSync([process.execPath, file])
+      expect([stdout.toString(), stderr.toString(), exitCode]).toEqual(['alive\n', '', 0])
+    },
+  )
+
   test('a time-out ends the whole tree', async () => {
     const file = join(folder, 'pids')
     // Where the machine is so busy that nothing has begun by then, a longer one shows the same.
