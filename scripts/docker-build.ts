@@ -43,7 +43,7 @@ if (import.meta.main) {
     const settings = declared(pipeline.docker, 'docker')
     const called = { ...pipeline, image: text(flags, 'image') ?? pipeline.image }
     const plan = planImage(called, settings, world.source, world.now())
-    const packages = readLockfiles(pipeline.folder, settings.lockfiles)
+    const installed = readLockfiles(pipeline.folder, settings.lockfiles)
     const push = !flags['no-push']
     let named: string[] = []
     await recordStage('docker', world, async (outcome, reports) => {
@@ -55,9 +55,9 @@ if (import.meta.main) {
         )
         const builtAt = before?.builtAt ?? new Date(world.now()).toISOString()
         const about = { image, digest, version, at: builtAt }
-        const sbom = writeBill(join(reports, 'sbom.cdx.json'), packages, about)
+        const sbom = writeBill(join(reports, 'sbom.cdx.json'), installed, about)
         outcome.artifacts.push(sbom)
-        outcome.counts = { packages: packages.length, tags: tags.length }
+        outcome.counts = { packages: installed.packages.length, tags: tags.length }
         const stages = { ...before?.stages, ...stageResults() }
         const release = { image, digest, tags, version, commit, builtAt, sbom, stages }
         await pushRelease(release, world.shell)

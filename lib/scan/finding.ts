@@ -1,4 +1,5 @@
 /** One vulnerability of one version of one package, whoever reported it. */
+import semver from 'semver'
 import { z } from 'zod'
 import { severities } from '../settings/gates.ts'
 import { plain } from '../text.ts'
@@ -75,13 +76,9 @@ export function fixedIn(range: string, version: string): string | undefined {
   return ends.length === 0 ? undefined : plain(ends.join(' or '), 100)
 }
 
-/** A range that cannot be read holds no version. */
+/** As npm's audit has it: a pre-release is in it, too. A range that cannot be read holds no version. */
 export function satisfies(version: string, range: string): boolean {
-  try {
-    return Bun.semver.satisfies(version, range)
-  } catch {
-    return false
-  }
+  return semver.satisfies(version, range, { includePrerelease: true, loose: true })
 }
 
 /** What several scanners found, each once; the worst that any of them says of it counts. */

@@ -4,6 +4,7 @@
  */
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
+import semver from 'semver'
 import type { Shell } from '../command.ts'
 import { DeployError, Exit } from '../errors.ts'
 import { plain } from '../text.ts'
@@ -104,11 +105,9 @@ export function localNames(branch: string | undefined, tags: string | undefined)
 }
 
 function newestFirst(a: string, b: string): number {
-  if (isVersion(a) && isVersion(b)) return Bun.semver.order(b.replace(/^v/, ''), a.replace(/^v/, ''))
-  return Number(isVersion(b)) - Number(isVersion(a))
+  if (semver.valid(a) && semver.valid(b)) return semver.rcompare(a, b)
+  return Number(Boolean(semver.valid(b))) - Number(Boolean(semver.valid(a)))
 }
-
-const isVersion = (tag: string): boolean => /^v?\d+\.\d+\.\d+/.test(tag)
 
 /** `git@host:owner/name.git` and `https://user:token@host/owner/name.git` → `https://host/owner/name` */
 function browsable(remote: string): string | undefined {

@@ -15,6 +15,8 @@ import { failure } from '../world.ts'
 
 const HERE = ['docker-registry', 'openssl'].every((name) => Bun.which(name))
 
+const base64url = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url')
+
 describe.skipIf(!HERE)('a real registry with tokens', () => {
   const folder = mkdtempSync(join(tmpdir(), 'real-registry-test-'))
   const before = process.env.DOCKER_CONFIG
@@ -24,8 +26,6 @@ describe.skipIf(!HERE)('a real registry with tokens', () => {
   let server: Bun.Server<undefined>
   let child: Bun.Subprocess
   let host = ''
-
-  const base64url = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url')
 
   /** What distribution's spec/auth/jwt.md says. */
   function token(service: string, scope: string): string {
@@ -63,8 +63,11 @@ describe.skipIf(!HERE)('a real registry with tokens', () => {
   beforeAll(async () => {
     process.env.DOCKER_CONFIG = folder
     const made = Bun.spawnSync([
-      ...['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-subj', '/CN=test', '-days', '1'],
-      ...['-keyout', key, '-out', certificate],
+      ...'openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=test -days 1'.split(' '),
+      '-keyout',
+      key,
+      '-out',
+      certificate,
     ])
     expect(made.exitCode).toBe(0)
     server = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: answer })

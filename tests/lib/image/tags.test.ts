@@ -16,7 +16,9 @@ describe('tags are those of docker/metadata-action', () => {
     [{ tag: '1.2.3' }, ['1.2.3', '1.2', '1', sha]],
     [{ tag: 'v0.9.1' }, ['0.9.1', '0.9', sha]],
     [{ tag: 'v2.0.8-beta.67' }, ['2.0.8-beta.67', sha]],
-    [{ tag: 'v1.2.3+build.7' }, ['1.2.3-build.7', '1.2', '1', sha]],
+    [{ tag: 'v1.2.3+build.7' }, ['1.2.3', '1.2', '1', sha]],
+    [{ tag: 'v1.2.3-rc.1+build.7' }, ['1.2.3-rc.1', sha]],
+    [{ tag: 'V1.2.3' }, [sha]],
     [{ tag: 'v1.2' }, [sha]],
     [{ tag: 'v01.2.3' }, [sha]],
     [{ tag: 'nightly' }, [sha]],
@@ -27,7 +29,14 @@ describe('tags are those of docker/metadata-action', () => {
   ])('%j → %j', (names, expected) => expect(tagsOf(names)).toEqual(expected))
 
   test('a name is there once', () =>
-    expect(tagsOf({ branch: '1.2.3', tag: 'v1.2.3' })).toEqual(['1.2.3', '1.2', '1', sha]))
+    expect(tagsOf({ branch: '1.2', tag: 'v1.2.3' })).toEqual(['1.2.3', '1.2', '1', sha]))
+
+  test('a branch that is called like a version is told from it, and may be built again', () => {
+    const tags = tagsOf({ branch: '1.2.3-hotfix', tag: 'v1.2.3' })
+    expect(tags).toEqual(['1.2.3', '1.2', '1', 'branch-1.2.3-hotfix', sha])
+    expect(tags.filter(isFixed)).toEqual(['1.2.3'])
+    expect(tagsOf({ branch: `1.2.3-${'x'.repeat(200)}` })[0]).toHaveLength(128)
+  })
 })
 
 describe('whatever a branch or a tag is called, an image tag is one', () => {
@@ -49,7 +58,4 @@ describe('a full version is fixed, whatever it was made of', () => {
     ['pr-1', false],
     [sha, false],
   ])('%s: %p', (tag, fixed) => expect(isFixed(tag)).toBe(fixed))
-
-  test('a branch that is called like one cannot replace it', () =>
-    expect(tagsOf({ branch: '1.2.3' }).filter(isFixed)).toEqual(['1.2.3']))
 })
