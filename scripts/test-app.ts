@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { data, main } from '../lib/cli/cli.ts'
-import { belowFloor, readLcov, shown, summary } from '../lib/stages/coverage.ts'
+import { belowFloor, neverLoaded, readLcov, shown, summary } from '../lib/stages/coverage.ts'
 import type { CoverageSettings, TestSettings } from '../lib/settings/stages.ts'
 import { readReport, recordStage, runCommand, type Outcome, type StageResult } from '../lib/stages/stage.ts'
 import { declared, realStage, stageFlags, type StageRun } from '../lib/cli/stage.ts'
@@ -30,7 +30,7 @@ export async function testApp({ pipeline, world }: StageRun): Promise<StageResul
   return await recordStage('test', world, async (outcome, reports) => {
     await runCommand(run, world, outcome, reports, () => {
       countTests(outcome, reports, settings.reports)
-      if (settings.coverage !== false) measure(outcome, reports, settings.coverage)
+      if (settings.coverage !== false) measure(outcome, reports, settings.coverage, pipeline.folder)
     })
   })
 }
@@ -41,7 +41,7 @@ function countTests(outcome: Outcome, reports: string, suites: TestSettings['rep
     const report = readReport(outcome, join(reports, file))
     if (report === undefined) continue
     const counts = readJUnit(report)
-    if (!counts) outcome.problems.push(`${file} is not JUnit XML, or not all of it`)
+    if (!counts) outcome.problems.push(`${file} is not JUnit XML, or not all that it says it is`)
     const { tests, failed, skipped } = counts ?? { tests: 0, failed: 0, skipped: 0 }
     if (tests - skipped === 0) outcome.problems.push(`${suite}: no test ran`)
     if (failed > 0) outcome.problems.push(`${suite}: ${failed} of ${tests} tests failed`)
@@ -53,14 +53,14 @@ function countTests(outcome: Outcome, reports: string, suites: TestSettings['rep
   outcome.counts = { ...outcome.counts, ...total }
 }
 
-function measure(outcome: Outcome, reports: string, settings: CoverageSettings): void {
+function measure(outcome: Outcome, reports: string, settings: CoverageSettings, folder: string): void {
   const runs = settings.files.map((file) => {
     const text = readReport(outcome, join(reports, file))
     const hits = text === undefined ? undefined : readLcov(text)
     if (text !== undefined && !hits) outcome.problems.push(`${file} is not lcov, or not all of it`)
     return hits ?? new Map<string, Map<number, number>>()
   })
-  const coverage = summary(runs, settings.of)
+  const coverage = summary(runs, settings.of, neverLoaded(runs, settings.of, folder))
   writeFileSync(join(reports, 'coverage.json'), `${JSON.stringify(coverage, undefined, 2)}\n`)
   outcome.counts = { ...outcome.counts, lines: coverage.lines, covered: coverage.covered }
   const problem = belowFloor(coverage, settings)

@@ -26,7 +26,7 @@ const lint = z.strictObject({
 const coverage = z.strictObject({
   /** lcov files in `$REPORTS`; a line is covered when it is in one of them. */
   files: z.array(inside).min(1),
-  /** Only files under this path, as the reports name them. */
+  /** Only files under this path, as the reports name them; those in it that no test loads are not covered. */
   of: z.string().default(''),
   /** The least share of lines, in percent. */
   floor: z.number().min(0).max(100),

@@ -1,4 +1,6 @@
 /** Which lines the tests ran, from lcov (geninfo(1)), and whether that is enough. */
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { dirname, extname, join, resolve } from 'node:path'
 import type { CoverageSettings } from '../settings/stages.ts'
 
 /** How often each line of each file ran. */
@@ -38,8 +40,43 @@ export function readLcov(text: string): Hits | undefined {
   return lines || hits.size === 0 ? undefined : hits
 }
 
+/**
+ * Files of code under `of` that no run loaded, and that reports therefore leave out: nothing of them is covered.
+ * @param folder in it, or in one above, files lie as the reports name them
+ */
+export function neverLoaded(runs: readonly Hits[], of: string, folder: string): FileCoverage[] {
+  const loaded = new Set(runs.flatMap((run) => [...run.keys()]).filter((file) => file.startsWith(of)))
+  const base = [...above(folder)].find((place) =>
+    [...loaded].some((file) => existsSync(resolve(place, file))),
+  )
+  if (of === '' || base === undefined) return []
+  const kinds = new Set([...loaded].map((file) => extname(file)))
+  return globSync('**/*', { cwd: resolve(base, of), exclude: (name) => name === 'node_modules' })
+    .map((name) => join(of, name))
+    .filter((file) => kinds.has(extname(file)) && !loaded.has(file) && !/\.(test|spec|d)\.\w+$/.test(file))
+    .map((file) => ({ file, lines: linesOfCode(resolve(base, file)), covered: 0 }))
+    .filter(({ lines }) => lines > 0)
+}
+
+function* above(folder: string): Generator<string> {
+  yield folder
+  if (dirname(folder) !== folder) yield* above(dirname(folder))
+}
+
+/** What is left of it when it runs: a file of nothing but types has none. */
+function linesOfCode(file: string): number {
+  const text = readFileSync(file, 'utf8')
+  const loader = (['ts', 'tsx', 'js', 'jsx'] as const).find((kind) => extname(file).endsWith(kind))
+  const code = loader ? new Bun.Transpiler({ loader }).transformSync(text) : text
+  return code.split('\n').filter((line) => /\w/.test(line)).length
+}
+
 /** Several runs as one: a line is covered when any of them ran it. */
-export function summary(runs: readonly Hits[], of: string): Coverage {
+export function summary(
+  runs: readonly Hits[],
+  of: string,
+  notLoaded: readonly FileCoverage[] = [],
+): Coverage {
   const all: Hits = new Map()
   for (const [file, lines] of runs.flatMap((run) => [...run])) {
     if (!file.startsWith(of)) continue
@@ -53,6 +90,7 @@ export function summary(runs: readonly Hits[], of: string): Coverage {
       lines: lines.size,
       covered: [...lines.values()].filter((times) => times > 0).length,
     }))
+    .concat(notLoaded)
     .filter(({ lines }) => lines > 0)
     .toSorted((a, b) => a.covered / a.lines - b.covered / b.lines)
   const lines = files.reduce((sum, file) => sum + file.lines, 0)

@@ -206,6 +206,16 @@ describe('test', () => {
     expect(result('test').passed).toBe(code === 0)
   })
 
+  test('a file that no test loads is not covered', async () => {
+    make({ test: { command: sh(good.join('\n')), reports, coverage: { ...coverage, of: 'src/' } } })
+    mkdirSync(join(app, 'src'))
+    writeFileSync(join(app, 'src/a.ts'), 'a\nb\nc')
+    expect((await run('test-app.ts')).code).toBe(0)
+    writeFileSync(join(app, 'src/untested.ts'), 'export const a = 1\nexport const b = 2\n')
+    const { code, err } = await run('test-app.ts')
+    expect([code, err]).toEqual([1, expect.stringContaining('40% of lines are covered, the floor is 60%')])
+  })
+
   test('the result counts each suite', async () => {
     make({ test: { command: sh(good.join('\n')), reports, coverage } })
     await run('test-app.ts')

@@ -1,5 +1,8 @@
-import { describe, expect, test } from 'bun:test'
-import { belowFloor, readLcov, shown, summary } from '../../../lib/stages/coverage.ts'
+import { afterAll, describe, expect, test } from 'bun:test'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { belowFloor, neverLoaded, readLcov, shown, summary } from '../../../lib/stages/coverage.ts'
 
 const record = (file: string, ...lines: string[]) =>
   [
@@ -40,6 +43,40 @@ describe('the share of lines', () => {
       { file: 'src/b.ts', lines: 2, covered: 1 },
       { file: 'src/a.ts', lines: 1, covered: 1 },
     ])
+  })
+})
+
+describe('files that no test loads', () => {
+  const root = mkdtempSync(join(tmpdir(), 'coverage-test-'))
+  afterAll(() => rmSync(root, { recursive: true }))
+  const put = (file: string, text: string): void => {
+    mkdirSync(dirname(join(root, file)), { recursive: true })
+    writeFileSync(join(root, file), text)
+  }
+  put('app/src/a.ts', 'export const a = 1\n')
+  put('app/src/deep/untested.ts', '// why\nexport function b(): number {\n\n  return 1\n}\n')
+  put('app/src/types.ts', 'export interface C { c: number }\nexport type D = C\n')
+  put('app/src/a.test.ts', 'export const test = 1\n')
+  put('app/src/global.d.ts', 'declare const x: number\n')
+  put('app/src/node_modules/x/index.ts', 'export const x = 1\n')
+  put('app/src/page.css', 'a {}\n')
+  put('app/other/c.ts', 'export const c = 1\n')
+
+  test.each([
+    ['app', 'src/'],
+    // Reports may name files from a folder above.
+    ['app', 'app/src/'],
+    ['app', `${root}/app/src/`],
+  ])('are not covered: from %s, files of %s', (folder, of) => {
+    const hits = runs(record(`${of}a.ts`, '1,1'))
+    const missing = neverLoaded(hits, of, join(root, folder))
+    expect(missing).toEqual([{ file: `${of}deep/untested.ts`, lines: 2, covered: 0 }])
+    expect(summary(hits, of, missing)).toMatchObject({ lines: 3, covered: 1 })
+  })
+
+  test('are not looked for where no folder is named, or where none of the files is', () => {
+    expect(neverLoaded(runs(record('src/a.ts', '1,1')), '', join(root, 'app'))).toEqual([])
+    expect(neverLoaded(runs(record('gone/a.ts', '1,1')), 'gone/', join(root, 'app'))).toEqual([])
   })
 })
 

@@ -52,6 +52,11 @@ describe('JUnit XML', () => {
       '<testsuite><testcase><skipped/><failure/></testcase></testsuite>',
       { tests: 1, failed: 1, skipped: 0 },
     ],
+    [
+      'declared as it is',
+      '<testsuites tests="3" failures="1" errors="1"><testsuite tests="2" failures="1" errors="1"><testcase/><testcase><failure/><error/></testcase></testsuite><testsuite tests="1" failures="0"><testcase/></testsuite></testsuites>',
+      { tests: 3, failed: 1, skipped: 0 },
+    ],
     ['empty', '<testsuites/>', { tests: 0, failed: 0, skipped: 0 }],
   ])('%s', (_, xml, counts) =>
     expect(readJUnit(xml)).toEqual({ ...(counts as { tests: number; failed: number; skipped: number }) }),
@@ -65,6 +70,17 @@ describe('JUnit XML', () => {
     ['JSON', '{"tests": 3}'],
     ['a root of its own', '<results><testcase/></results>'],
     ['ends in the wrong order', '<testsuites><testsuite></testsuites></testsuite>'],
+    ['more tests than there are', '<testsuites tests="5"><testcase/></testsuites>'],
+    ['failures that are none', '<testsuites failures="3"><testcase/></testsuites>'],
+    ['errors of an inner suite', `<testsuites><testsuite errors = '1'><testcase/></testsuite></testsuites>`],
+    [
+      'tests of an inner suite that stand in another',
+      '<testsuites><testsuite tests="2"><testcase/></testsuite><testsuite><testcase/></testsuite></testsuites>',
+    ],
+    ['an empty suite that declares some', '<testsuites><testsuite tests="2"/></testsuites>'],
+    ['text that is no XML', '<testsuite><testcase/>1 < 2 & 3</testsuite>'],
+    ['two roots', '<testsuite><testcase/></testsuite><testsuite><testcase/></testsuite>'],
+    ['an attribute without a value', '<testsuite><testcase name/></testsuite>'],
     ['an end too many', '<testsuite></testsuite></testsuite>'],
   ])('%s is none', (_, xml) => expect(readJUnit(xml)).toBeUndefined())
 
