@@ -23,16 +23,19 @@ export function junit(results: readonly CheckResult[]): string {
   const suites = [...Map.groupBy(results, ({ gate }) => gate)].map(([gate, checks]) => {
     const cases = checks.map(
       (check) =>
-        `    <testcase classname="${xml(gate)}" name="${xml(check.name)}" time="${check.ms / 1000}">${outcome(check)}</testcase>`,
+        `    <testcase classname="${xml(gate)}" name="${xml(check.name)}" time="${seconds(check.ms)}">${outcome(check)}</testcase>`,
     )
     return `  <testsuite name="${xml(gate)}" ${counts(checks)}>\n${cases.join('\n')}\n  </testsuite>`
   })
   return `<?xml version="1.0" encoding="UTF-8"?>\n<testsuites ${counts(results)}>\n${suites.join('\n')}\n</testsuites>\n`
 }
 
+/** A decimal with three places, as JUnit's schemas have it: `0.0000004` would be written with an exponent. */
+const seconds = (ms: number): string => (ms / 1000).toFixed(3)
+
 function counts(checks: readonly CheckResult[]): string {
   const of = (wanted: CheckResult['verdict']) => checks.filter(({ verdict }) => verdict === wanted).length
-  const time = checks.reduce((sum, { ms }) => sum + ms, 0) / 1000
+  const time = seconds(checks.reduce((sum, { ms }) => sum + ms, 0))
   return `tests="${checks.length}" failures="${of('failed')}" errors="${of('inconclusive')}" skipped="${of('skipped')}" time="${time}"`
 }
 

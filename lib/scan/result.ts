@@ -17,6 +17,8 @@ export const scanResult = z.strictObject({
   passed: z.boolean(),
   /** Every scanner that was asked has answered. */
   complete: z.boolean(),
+  /** Every scanner that is asked from day to day has answered: none failed, none was skipped this time. */
+  whole: z.boolean(),
   /** Why there is no verdict on the findings, or not on them alone: a scanner that failed, a waiver that expired. */
   problems: z.array(z.string()),
   failOn: z.enum(severities),
@@ -53,13 +55,18 @@ export interface Answers {
   findings: Finding[]
   failed: string[]
   skipped: ScanResult['skipped']
+  /** Of the skipped, how many the settings ask for. */
+  missed: number
 }
 
 /** Every finding's fate, and whether the stage passes. Pure. */
 export function judge(
-  { findings, failed, skipped }: Answers,
+  { findings, failed, skipped, missed }: Answers,
   { failOn, waivers, now }: { failOn: Severity; waivers: readonly Waiver[]; now: number },
-): Pick<ScanResult, 'passed' | 'complete' | 'problems' | 'failOn' | 'counts' | 'findings' | 'skipped'> {
+): Pick<
+  ScanResult,
+  'passed' | 'complete' | 'whole' | 'problems' | 'failOn' | 'counts' | 'findings' | 'skipped'
+> {
   const valid = waivers.filter((entry) => !hasExpired(entry, now))
   const all = findings.map((found): Judged => {
     const entry = valid.find((candidate) => covers(candidate, found))
@@ -68,14 +75,15 @@ export function judge(
     return { ...found, blocks: false, waiver: { reason, owner, expires } }
   })
   const complete = failed.length === 0
-  const everything = complete && skipped.length === 0
-  const problems = [...failed, ...waiverProblems(waivers, findings, { now, everything })]
+  const whole = complete && missed === 0
+  const problems = [...failed, ...waiverProblems(waivers, findings, { now, everything: whole })]
   const open = all.filter(({ waiver }) => !waiver)
   const count = (severity: (typeof ratings)[number]): number =>
     open.filter((found) => found.severity === severity).length
   return {
     passed: problems.length === 0 && all.every(({ blocks }) => !blocks),
     complete,
+    whole,
     problems,
     failOn,
     counts: {

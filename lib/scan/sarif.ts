@@ -3,8 +3,10 @@
  * a file of the repository and a fingerprint that outlives changes of its line.
  * https://docs.github.com/en/code-security/reference/code-scanning/sarif-files/sarif-support-for-code-scanning
  *
- * Only of a scan that every scanner answered: code scanning closes the alerts that an upload does not repeat.
+ * Only of a scan that every scanner answered: code scanning closes the alerts that an upload does not repeat. It shows
+ * what is suppressed as an open alert, too, so that what is waived is not in it.
  */
+import type { Log, ReportingDescriptor, Result } from 'sarif'
 import { advisoryUrl, type Rating } from './finding.ts'
 import type { Judged, ScanResult } from './result.ts'
 
@@ -28,8 +30,8 @@ const levels = { unknown: 'error', critical: 'error', high: 'error', medium: 'wa
 /** More is not taken: 25 000 results in a run, 1 000 places for one. */
 const MOST_RESULTS = 25_000
 
-export function sarif({ findings, startedAt, ms }: ScanResult, manifest: Manifest) {
-  const shown = findings.slice(0, MOST_RESULTS)
+export function sarif({ findings, startedAt, ms }: ScanResult, manifest: Manifest): Log {
+  const shown = findings.filter(({ waiver }) => !waiver).slice(0, MOST_RESULTS)
   const rules = [...Map.groupBy(shown, ({ id }) => id)].map(rule)
   const indexes = new Map(rules.map(({ id }, i) => [id, i]))
   return {
@@ -52,7 +54,7 @@ export function sarif({ findings, startedAt, ms }: ScanResult, manifest: Manifes
 }
 
 /** One advisory, which several packages or versions may have: the worst of its scores counts. */
-function rule([id, group]: [string, Judged[]]) {
+function rule([id, group]: [string, Judged[]]): ReportingDescriptor {
   const url = advisoryUrl(id)
   const title = sarifText(group[0]?.title ?? '') || sarifText(id)
   return {
@@ -72,8 +74,8 @@ function score({ cvss = 0, severity }: Judged): number {
   return Math.max(cvss, scores[severity])
 }
 
-function resultOf(found: Judged, ruleIndex: number, manifest: Manifest) {
-  const { id, severity, version, fixedIn, title, paths, waiver } = found
+function resultOf(found: Judged, ruleIndex: number, manifest: Manifest): Result {
+  const { id, severity, version, fixedIn, title, paths } = found
   const fix = fixedIn === undefined ? '' : ` Fixed in ${fixedIn}.`
   const message = `${found.package} ${version}: ${title || id}.${fix} Installed at ${paths.slice(0, 5).join(', ')}.`
   return {
@@ -90,15 +92,6 @@ function resultOf(found: Judged, ruleIndex: number, manifest: Manifest) {
       },
     ],
     partialFingerprints: { primaryLocationLineHash: fingerprint(found) },
-    ...(waiver && {
-      suppressions: [
-        {
-          kind: 'external',
-          status: 'accepted',
-          justification: sarifText(`${waiver.reason} (${waiver.owner}, until ${waiver.expires})`),
-        },
-      ],
-    }),
   }
 }
 

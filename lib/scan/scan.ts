@@ -48,11 +48,12 @@ export async function securityScan(
   for (const file of FILES) rmSync(join(out, file), { force: true })
 
   const commands: ScanResult['commands'] = []
-  const answers: Answers = { findings: [], failed: [], skipped: [] }
+  const answers: Answers = { findings: [], failed: [], skipped: [], missed: 0 }
   for (const scanner of scanners) {
-    const reason =
-      skip.get(scanner) ?? (settings.scanners.includes(scanner) ? undefined : 'not in scan.scanners')
+    const isAsked = settings.scanners.includes(scanner)
+    const reason = skip.get(scanner) ?? (isAsked ? undefined : 'not in scan.scanners')
     if (reason !== undefined) {
+      answers.missed += Number(isAsked)
       answers.skipped.push({ scanner, reason: plain(reason) })
       log.warn(`${scanner} is skipped: ${plain(reason)}`)
       continue

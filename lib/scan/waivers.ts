@@ -56,7 +56,7 @@ export function covers({ id, package: only }: Waiver, { ids, package: name }: Fi
 
 /**
  * Entries that no longer do anything are wrong: the next finding of that name would pass unseen. Whether one is
- * unused is only known when every scanner there is has answered (`everything`).
+ * unused is only known when every scanner has answered that the settings ask for (`everything`).
  */
 export function waiverProblems(
   waivers: readonly Waiver[],

@@ -15,7 +15,7 @@ export function writeScan(result: ScanResult, folder: string, out: string): Scan
   const save = (file: (typeof FILES)[number], text: string): void => writeFileSync(join(out, file), text)
   save('report.md', scanMarkdown(result))
   save('report.html', scanHtml(result))
-  if (result.complete) {
+  if (result.whole) {
     save('results.sarif', JSON.stringify(sarif(result, manifestOf(folder)), undefined, 2))
   }
   const artifacts = FILES.flatMap((file) => {

@@ -42,13 +42,19 @@ describe('JUnit XML', () => {
       check('c', 'inconclusive'),
       { ...check('d', 'skipped'), gate: 'ui' },
     ])
-    expect(xml).toContain('<testsuites tests="4" failures="1" errors="1" skipped="1" time="1">')
+    expect(xml).toContain('<testsuites tests="4" failures="1" errors="1" skipped="1" time="1.000">')
     expect(xml).toContain(
-      '<testsuite name="smoke" tests="3" failures="1" errors="1" skipped="0" time="0.75">',
+      '<testsuite name="smoke" tests="3" failures="1" errors="1" skipped="0" time="0.750">',
     )
-    expect(xml).toContain('name="b" time="0.25"><failure message="expected status 200, saw x"/></testcase>')
-    expect(xml).toContain('name="c" time="0.25"><error message="expected status 200, saw x"/></testcase>')
-    expect(xml).toContain('<testsuite name="ui" tests="1" failures="0" errors="0" skipped="1" time="0.25">')
+    expect(xml).toContain('name="b" time="0.250"><failure message="expected status 200, saw x"/></testcase>')
+    expect(xml).toContain('name="c" time="0.250"><error message="expected status 200, saw x"/></testcase>')
+    expect(xml).toContain('<testsuite name="ui" tests="1" failures="0" errors="0" skipped="1" time="0.250">')
+  })
+
+  test.each([0.0004, 1 / 3, 1e9])('times are decimals, %p ms too', (ms) => {
+    const times = junit([{ ...check('a', 'passed'), ms }]).match(/time="[^"]*"/g)
+    expect(times).toHaveLength(3)
+    for (const time of times ?? []) expect(time).toMatch(/^time="\d+\.\d{3}"$/)
   })
 
   test.skipIf(!Bun.which('python3'))(

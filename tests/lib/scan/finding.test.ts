@@ -1,5 +1,13 @@
 import { describe, expect, test } from 'bun:test'
-import { canonicalId, fixedIn, merge, primaryId, rating, type Finding } from '../../../lib/scan/finding.ts'
+import {
+  canonicalId,
+  fixedIn,
+  merge,
+  primaryId,
+  rating,
+  satisfies,
+  type Finding,
+} from '../../../lib/scan/finding.ts'
 
 const GHSA = 'GHSA-aaaa-bbbb-cccc'
 const CVE = 'CVE-2026-1234'
@@ -32,6 +40,10 @@ describe('the rating', () => {
     ['low', 9.8, 'low'],
     [undefined, 9, 'critical'],
     ['', 8.9, 'high'],
+    [undefined, 7, 'high'],
+    [undefined, 4, 'medium'],
+    [undefined, 3.9, 'low'],
+    [undefined, 10, 'critical'],
     ['whatever', 6.9, 'medium'],
     ['Unknown', 0.1, 'low'],
     [undefined, undefined, 'unknown'],
@@ -57,6 +69,19 @@ describe('the version that fixes it', () => {
     ['not a range <', '1.0.0', undefined],
     ['<1.2.3', '1.2.3-beta.1', '1.2.3'],
   ])('%j for %j is %p', (range, version, fixed) => expect(fixedIn(range, version)).toBe(fixed as string))
+})
+
+describe('a range', () => {
+  test.each([
+    ['1.2.2', '<1.2.3', true],
+    ['1.2.3', '<1.2.3', false],
+    // As npm has it: who runs a pre-release of what is vulnerable is vulnerable.
+    ['1.2.0-beta.1', '<1.2.3', true],
+    ['2.0.0-rc.1', '>=1.0.0 <2.0.0', true],
+    ['1.0.0', 'not a range <', false],
+    ['none', '<1.2.3', false],
+    ['', '*', false],
+  ])('%j in %j: %p', (version, range, holds) => expect(satisfies(version, range)).toBe(holds))
 })
 
 describe('merge', () => {

@@ -85,7 +85,7 @@ const judged = (
   answers: Partial<Answers>,
   waivers: Waiver[] = [],
   failOn: (typeof severities)[number] = 'high',
-) => judge({ findings: [], failed: [], skipped: [], ...answers }, { failOn, waivers, now: NOW })
+) => judge({ findings: [], failed: [], skipped: [], missed: 0, ...answers }, { failOn, waivers, now: NOW })
 
 describe('the verdict', () => {
   const table = severities.flatMap((failOn, limit) =>
@@ -152,8 +152,20 @@ describe('the verdict', () => {
 
   test('whether a waiver is unused is not known while a scanner did not answer', () => {
     const skipped = [{ scanner: 'dependency-check', reason: 'NVD is down' }]
-    expect(judged({ skipped }, [waiver()]).passed).toBe(true)
+    expect(judged({ skipped, missed: 1 }, [waiver()])).toMatchObject({ passed: true, whole: false })
     expect(judged({ failed: ['audit: 503'] }, [waiver()]).problems).toEqual(['audit: 503'])
+  })
+
+  test('it is known where one scanner is all that is ever asked', () => {
+    const skipped = [{ scanner: 'dependency-check', reason: 'not in scan.scanners' }]
+    const result = judged({ skipped }, [waiver()])
+    expect(result.whole).toBe(true)
+    expect(result.problems).toEqual([expect.stringContaining('covers nothing that was found')])
+  })
+
+  test('a waiver that covers one finding of several is used', () => {
+    const findings = [found(), found({ id: 'CVE-2026-9', ids: ['CVE-2026-9'], severity: 'low' })]
+    expect(judged({ findings }, [waiver()]).problems).toEqual([])
   })
 
   test('what is wrong is said in sentences', () => {
