@@ -19,8 +19,13 @@ export interface ImageWorld extends StageWorld {
   outcome: Pick<Outcome, 'command' | 'exitCode'>
 }
 
-/** Builds the image into docker's own store. @returns the name that it has there */
-export async function buildOnly(plan: ImagePlan, world: ImageWorld, tag = plan.tags.at(-1)): Promise<string> {
+/** Builds the image into docker's own store, and leaves every registry as it is. @returns the name that it has there */
+export async function buildOnly(plan: ImagePlan, world: ImageWorld): Promise<string> {
+  const cache = { from: plan.build.cache.from, to: [] }
+  return await buildHere({ ...plan, build: { ...plan.build, cache } }, world, plan.tags.at(-1))
+}
+
+async function buildHere(plan: ImagePlan, world: ImageWorld, tag: string | undefined): Promise<string> {
   const buildx = await hasBuildx(world)
   const name = nameOf(plan, tag)
   if (plan.platforms.length > 0) world.warn(`Built for this machine's platform only: ${whyOne(buildx)}`)
@@ -97,7 +102,7 @@ async function pushFirst(plan: ImagePlan, tag: string | undefined, world: ImageW
   const several = plan.platforms.length > 0 && (await hasBuildx(world))
   if (several) await build(docker.buildAndPush(plan.build, name, plan.platforms), plan, world)
   else {
-    await buildOnly(plan, world, tag)
+    await buildHere(plan, world, tag)
     await must(docker.pushImage(name), plan, world)
   }
   const digest = await findDigest(name, world.shell)

@@ -59,7 +59,11 @@ const docker = z.strictObject({
   buildArgs: z.record(z.string().regex(/^[A-Za-z_]\w*$/), z.string()).default({}),
   /** Such as linux/amd64; needs buildx. Without any, this machine's. */
   platforms: z.array(z.string().regex(/^[a-z0-9]+(\/[a-z0-9]+){1,2}$/)).default([]),
-  /** What buildx takes after `--cache-from` and `--cache-to`, such as type=gha. */
+  /**
+   * What buildx takes after `--cache-from` and `--cache-to`, such as type=registry,ref=ghcr.io/team/chat:cache; without
+   * a push nothing is written there. Docker's own builder has no cache elsewhere: docker buildx create --use makes one
+   * that has. type=gha needs variables that only actions are given, not the steps of a job.
+   */
   cache: z
     .strictObject({
       from: z.array(z.string().min(1)).default([]),

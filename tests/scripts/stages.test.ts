@@ -537,6 +537,20 @@ describe('docker build', () => {
     expect(existsSync(join(app, 'reports/release.json'))).toBe(false)
   })
 
+  test('nor does its cache: there is no login without a push', async () => {
+    make(stages({ cache: { from: ['type=registry,ref=a/b:cache'], to: ['type=registry,ref=a/b:cache'] } }))
+    use({ buildx: true })
+    for (const [args, flags] of [
+      [['--no-push'], ['from']],
+      [[], ['from', 'to']],
+    ] as const) {
+      expect((await build([...args])).code).toBe(0)
+      const built = docker.calls().find(([, verb]) => verb === 'build')
+      const caches = built?.flatMap((arg) => /^--cache-(\w+)=/.exec(arg)?.[1] ?? [])
+      expect(caches).toEqual([...flags])
+    }
+  })
+
   test('a build that fails', async () => {
     make(stages({ context: 'none' }))
     expect(await build()).toMatchObject({

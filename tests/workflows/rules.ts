@@ -7,6 +7,7 @@ const step = z.looseObject({
   if: z.string().optional(),
   run: z.string().optional(),
   uses: z.string().optional(),
+  with: z.record(z.string(), z.unknown()).default({}),
 })
 const permissions = z.union([z.string(), z.record(z.string(), z.string())]).optional()
 const concurrency = z
@@ -68,7 +69,7 @@ export function problems(of: Workflow, flags: Flags): string[] {
 }
 
 export const stepProblems = (steps: readonly Step[], flags: Flags): string[] =>
-  steps.flatMap((one) => [...expressions(one), ...versions(one), ...calls(one, flags)])
+  steps.flatMap((one) => [...expressions(one), ...commits(one), ...credentials(one), ...calls(one, flags)])
 
 /** Both of these run the default branch's workflow, with its secrets, for whoever opens a pull request. */
 function triggers({ on }: Workflow): string[] {
@@ -126,7 +127,7 @@ function environments(of: Workflow, one: Job): string[] {
   const { environment } = one
   if (environment === undefined) return []
   const group = one.concurrency ?? of.concurrency
-  if (!group?.group.endsWith(`-${environment}`))
+  if (group?.group !== environment && !group?.group.endsWith(`-${environment}`))
     return ['its concurrency group does not name its environment']
   return group['cancel-in-progress'] === false ? [] : ['is cut off by the next run']
 }
@@ -144,9 +145,21 @@ function expressions({ run = '' }: Step): string[] {
   return run.includes('${{') ? [`an expression is in "${run.trim()}"`] : []
 }
 
-function versions({ uses = './' }: Step): string[] {
-  const exact = /^[\w./-]+@(v\d+\.\d+\.\d+|[0-9a-f]{40})$/
-  return uses.startsWith('./') || exact.test(uses) ? [] : [`${uses} is no exact version`]
+/** A tag can be moved to another commit by whoever takes over its owner's account. */
+function commits({ uses = './' }: Step): string[] {
+  return uses.startsWith('./') || /^[\w./-]+@[0-9a-f]{40}$/.test(uses) ? [] : [`${uses} is no commit`]
+}
+
+/** Each line that names a commit, and does not say behind it which version that is. */
+export const unversioned = (text: string): string[] =>
+  [...text.matchAll(/^.*uses: \S+@[0-9a-f]{40}(.*)$/gm)].flatMap(([line, rest = '']) =>
+    /^ # v\d+\.\d+\.\d+$/.test(rest) ? [] : [line.trim()],
+  )
+
+/** What runs later in the job could push with the token that a checkout leaves in .git/config. */
+function credentials({ uses = '', with: given }: Step): string[] {
+  const leaves = uses.startsWith('actions/checkout@') && given['persist-credentials'] !== false
+  return leaves ? ['a checkout leaves its token behind'] : []
 }
 
 const MOVES_TRAFFIC = ['deploy', 'rollback-deployment', 'deployment-status', 'switch-traffic']
