@@ -1,0 +1,249 @@
+#!/usr/bin/env bun
+/**
+ * `bun bench/mutate.ts [FILE…]`: breaks the code in one place at a time, and says which breaks no test notices. Each
+ * file is tried with the tests that reach it by imports, in a copy of this repository, so that nothing here changes.
+ *
+ *   --out FILE    writes the score and the survivors there, as Markdown
+ *   --every N     only each Nth mutant, for a first look
+ */
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join, normalize } from 'node:path'
+import { parseArgs } from 'node:util'
+import { parseSync, Visitor } from 'oxc-parser'
+import { filesOf, ROOT } from '../tests/tree.ts'
+
+interface Mutant {
+  start: number
+  end: number
+  text: string
+}
+
+const OPERATORS: Record<string, string[]> = {
+  '<': ['<=', '>='],
+  '<=': ['<', '>'],
+  '>': ['>=', '<='],
+  '>=': ['>', '<'],
+  '===': ['!=='],
+  '!==': ['==='],
+  '+': ['-'],
+  '-': ['+'],
+  '*': ['/'],
+  '/': ['*'],
+  '&&': ['||'],
+  '||': ['&&'],
+}
+
+/** What stands for a call of a method; nothing: what it is called on. */
+const METHODS: Record<string, string> = {
+  some: 'every',
+  every: 'some',
+  startsWith: 'endsWith',
+  endsWith: 'startsWith',
+  max: 'min',
+  min: 'max',
+  filter: '',
+  toSorted: '',
+  trim: '',
+  slice: '',
+}
+
+/** One change each: of an operator, a condition, a constant, or a call that is left out. */
+function mutantsOf(file: string, code: string): Mutant[] {
+  const found: Mutant[] = []
+  const add = ({ start, end }: { start: number; end: number }, text: string): void => {
+    found.push({ start, end, text })
+  }
+  const source = ({ start, end }: { start: number; end: number }): string => code.slice(start, end)
+  const operation = (node: {
+    left: Span
+    right: Span
+    operator: string
+    start: number
+    end: number
+  }): void => {
+    for (const other of OPERATORS[node.operator] ?? [])
+      add(node, `${source(node.left)} ${other} ${source(node.right)}`)
+    if (node.operator === '??') add(node, source(node.left))
+  }
+  new Visitor({
+    BinaryExpression: operation,
+    LogicalExpression: operation,
+    UnaryExpression: (node) => {
+      if (node.operator === '!') add(node, source(node.argument))
+    },
+    IfStatement: ({ test }) => add(test, `!(${source(test)})`),
+    ConditionalExpression: (node) => {
+      add(node, source(node.consequent))
+      add(node, source(node.alternate))
+    },
+    Literal: (node) => {
+      if (typeof node.value === 'boolean') add(node, String(!node.value))
+      if (typeof node.value === 'number') add(node, String(node.value + 1))
+    },
+    CallExpression: (node) => {
+      const { callee } = node
+      if (callee.type !== 'MemberExpression' || callee.property.type !== 'Identifier') return
+      const other = METHODS[callee.property.name]
+      if (other === '') add(node, source(callee.object))
+      else if (other !== undefined) add(callee.property, other)
+    },
+    ExpressionStatement: (node) => add(node, ';'),
+    ThrowStatement: (node) => add(node, ';'),
+  }).visit(parseSync(file, code).program)
+  return found.filter((mutant) => isProgram(code, mutant))
+}
+
+interface Span {
+  start: number
+  end: number
+}
+
+const transpiler = new Bun.Transpiler({ loader: 'ts' })
+
+const applied = (code: string, { start, end, text }: Mutant): string =>
+  code.slice(0, start) + text + code.slice(end)
+
+/** A constant in a type changes nothing that runs; and not every change is a program. */
+function isProgram(code: string, mutant: Mutant): boolean {
+  try {
+    return transpiler.transformSync(applied(code, mutant)) !== transpiler.transformSync(code)
+  } catch {
+    return false
+  }
+}
+
+/** Which tests reach a file, those that do so in the fewest steps first. Tests of scripts start them as programs. */
+function testsOf(file: string): string[] {
+  const [room = '', noun = ''] = file.split('/')
+  const near = room === 'lib' ? `tests/lib/${noun}/` : 'tests/verify/'
+  const own = filesOf(ROOT).filter((name) => name.startsWith(near) && name.endsWith('.test.ts'))
+  const reached = own.flatMap((test) => {
+    const steps = distance(test, file)
+    return steps === undefined || SLOW.test(test) ? [] : [{ test, steps }]
+  })
+  const byImport = reached.toSorted((a, b) => a.steps - b.steps).map(({ test }) => test)
+  return [...byImport, ...(STARTED[file] ?? [])]
+}
+
+/** With a browser, or measuring. */
+const SLOW = /verify\/(browser|faults|page-quality|ui|performance)\.test\.ts$/
+
+const STARTED: Record<string, string[]> = {
+  'lib/scan/scan.ts': ['tests/scripts/security-scan.test.ts'],
+  'lib/scan/write.ts': ['tests/scripts/security-scan.test.ts'],
+}
+
+const imported = new Map<string, string[]>()
+
+function importsOf(file: string): string[] {
+  const known = imported.get(file)
+  if (known) return known
+  const text = readFileSync(join(ROOT, file), 'utf8').replace(/^#!.*/, '')
+  const paths = transpiler.scanImports(text).flatMap(({ path }) => (path.startsWith('.') ? [path] : []))
+  const all = paths.map((path) => normalize(join(dirname(file), path)))
+  imported.set(file, all)
+  return all
+}
+
+function distance(from: string, to: string): number | undefined {
+  let [edge, steps] = [[from], 0]
+  for (const seen = new Set(edge); edge.length > 0; steps++) {
+    if (edge.includes(to)) return steps
+    edge = edge.flatMap(importsOf).filter((file) => file.endsWith('.ts') && !seen.has(file) && seen.add(file))
+  }
+  return undefined
+}
+
+/** What git would track of this repository; what is installed is not copied. */
+function copyOfThis(): string {
+  const copy = mkdtempSync(join(tmpdir(), 'mutants-'))
+  for (const file of filesOf(ROOT)) {
+    mkdirSync(dirname(join(copy, file)), { recursive: true })
+    cpSync(join(ROOT, file), join(copy, file))
+  }
+  for (const name of ['.tools', 'node_modules', 'examples/chatbot-platform/node_modules'])
+    symlinkSync(join(ROOT, name), join(copy, name))
+  return copy
+}
+
+type Fate = 'killed' | 'timed out' | 'survived'
+
+async function fateOf(copy: string, tests: readonly string[], within: number): Promise<Fate> {
+  const child = Bun.spawn([process.execPath, 'test', '--bail', '--timeout', String(within), ...tests], {
+    cwd: copy,
+    stdio: ['ignore', 'ignore', 'ignore'],
+    timeout: within,
+    killSignal: 'SIGKILL',
+  })
+  const code = await child.exited
+  if (child.signalCode === 'SIGKILL') return 'timed out'
+  return code === 0 ? 'survived' : 'killed'
+}
+
+const DEFAULT = /^(verify\/.*|lib\/scan\/.*|lib\/release\/promotion)\.ts$/
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { out: { type: 'string' }, every: { type: 'string', default: '1' } },
+})
+const copy = copyOfThis()
+process.on('exit', () => rmSync(copy, { recursive: true, force: true }))
+process.on('SIGINT', () => process.exit(130))
+const rows: string[] = []
+const survivors: string[] = []
+const all: Record<Fate, number> = { killed: 0, 'timed out': 0, survived: 0 }
+
+const line = (part: string): string => part.replace(/\s+/g, ' ').slice(0, 70)
+
+const share = (fates: Record<Fate, number>): string => {
+  const caught = fates.killed + fates['timed out']
+  return `${caught} of ${caught + fates.survived} (${Math.floor((100 * caught) / (caught + fates.survived))} %)`
+}
+
+for (const file of positionals.length > 0
+  ? positionals
+  : filesOf(ROOT).filter((name) => DEFAULT.test(name))) {
+  const code = readFileSync(join(ROOT, file), 'utf8')
+  const tests = testsOf(file)
+  const mutants = mutantsOf(file, code).filter((_, i) => i % Number(values.every) === 0)
+  if (mutants.length === 0) continue
+  if (tests.length === 0) {
+    rows.push(`| ${file} | no test reaches it by imports | ${mutants.length} |`)
+    continue
+  }
+  const started = performance.now()
+  if ((await fateOf(copy, tests, 600_000)) !== 'survived')
+    throw new Error(`the tests of ${file} fail as they are: ${tests.join(' ')}`)
+  const within = 10_000 + 5 * Math.ceil(performance.now() - started)
+  const fates: Record<Fate, number> = { killed: 0, 'timed out': 0, survived: 0 }
+  for (const mutant of mutants) {
+    const { start, end, text } = mutant
+    writeFileSync(join(copy, file), applied(code, mutant))
+    const fate = await fateOf(copy, tests, within)
+    fates[fate]++
+    all[fate]++
+    if (fate !== 'survived') continue
+    const place = `${file}:${code.slice(0, start).split('\n').length}`
+    survivors.push(`${place}: \`${line(code.slice(start, end))}\` → \`${line(text)}\``)
+    console.error(survivors.at(-1))
+  }
+  writeFileSync(join(copy, file), code)
+  rows.push(`| ${file} | ${share(fates)} | ${fates['timed out']} timed out |`)
+  console.error(rows.at(-1))
+}
+
+const report = [
+  `# Mutants: ${share(all)} noticed`,
+  '',
+  '| file | noticed | |',
+  '|---|---|---|',
+  ...rows,
+  '',
+  '## Not noticed',
+  '',
+  ...survivors.map((line) => `- ${line}`),
+  '',
+].join('\n')
+if (values.out) writeFileSync(values.out, report)
+else console.log(report)
