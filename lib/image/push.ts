@@ -70,7 +70,7 @@ async function lookUp(plan: ImagePlan, { shell }: ImageWorld): Promise<{ tags: s
   for (const last of [own, `${own}-${plan.version}`.slice(0, 128)]) {
     const tags = [...others, last]
     for (const tag of tags.filter((one) => one === last || isFixed(one))) {
-      const found = await findLabels(nameOf(plan, tag), shell)
+      const found = await findLabels(nameOf(plan, tag), shell, { push: true })
       if (found && isOf(plan, found.labels)) return { tags, there: found.digest }
       if (!found && tag === last) return { tags }
     }
@@ -91,7 +91,7 @@ async function refuseTaken(
   { shell }: ImageWorld,
 ): Promise<void> {
   for (const tag of plan.tags.filter(isFixed)) {
-    const other = await findDigest(nameOf(plan, tag), shell)
+    const other = await findDigest(nameOf(plan, tag), shell, { push: true })
     if (other !== undefined && other !== digest) throw taken(plan, tag, other)
   }
 }

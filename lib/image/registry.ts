@@ -26,12 +26,24 @@ export async function resolveDigest(image: string, shell: Shell): Promise<string
   throw new DeployError(`The registry has no image ${image}: build and push it first, or check --version`)
 }
 
+/**
+ * With what rights is asked. Of a repository that only a push will make, some registries (Docker's hub) tell whoever
+ * may only read nothing: they refuse.
+ */
+export interface Access {
+  push?: boolean
+}
+
 /** The digest that a name stands for, or undefined when the registry says that it has no such image. */
-export async function findDigest(image: string, shell: Shell): Promise<string | undefined> {
+export async function findDigest(
+  image: string,
+  shell: Shell,
+  access: Access = {},
+): Promise<string | undefined> {
   const reference = parseReference(image)
-  const response = await ask(reference, manifestOf(reference), shell, { method: 'HEAD' })
+  const response = await ask(reference, manifestOf(reference), shell, { method: 'HEAD', ...access })
   // An answer without a body does not say whether it is a registry that has no such image.
-  if (response.status === 404) return (await readManifest(image, shell))?.digest
+  if (response.status === 404) return (await readManifest(image, shell, access))?.digest
   if (!response.ok) throw new DeployError(`The registry answered ${response.status} for ${image}`)
   const digest = response.headers.get('docker-content-digest') ?? ''
   if (!DIGEST.test(digest)) throw new DeployError(`The registry names no digest for ${image}`)
@@ -48,9 +60,13 @@ export interface Manifest {
 }
 
 /** @returns undefined when the registry says that it has no such image */
-export async function readManifest(image: string, shell: Shell): Promise<Manifest | undefined> {
+export async function readManifest(
+  image: string,
+  shell: Shell,
+  access: Access = {},
+): Promise<Manifest | undefined> {
   const reference = parseReference(image)
-  const found = await read(reference, manifestOf(reference), shell)
+  const found = await read(reference, manifestOf(reference), shell, access)
   if (!found) return undefined
   const manifest = { ...found, digest: digestOf(found.content) }
   if (reference.digest === undefined || manifest.digest === reference.digest) return manifest
@@ -86,12 +102,13 @@ const config = z.object({
 export async function findLabels(
   name: string,
   shell: Shell,
+  access: Access = {},
 ): Promise<{ digest: string; labels: Record<string, string> } | undefined> {
   const [bare = ''] = name.split('@')
   const no = new DeployError(
     `What the registry ${parseReference(name).registry} has as ${name} is not an image`,
   )
-  const top = await readManifest(name, shell)
+  const top = await readManifest(name, shell, access)
   if (!top) return undefined
   const { data: listed } = image.safeParse(parseJson(top.content.toString()))
   // What belongs to no platform is an attestation.
@@ -168,9 +185,10 @@ async function read(
   reference: Reference,
   path: string,
   shell: Shell,
+  access: Access = {},
 ): Promise<{ content: Buffer; type: string } | undefined> {
   const { registry, repository } = reference
-  const response = await ask(reference, path, shell)
+  const response = await ask(reference, path, shell, access)
   const chunks: Uint8Array[] = []
   let size = 0
   try {
@@ -192,12 +210,10 @@ async function read(
   throw new DeployError(`${registry} answers 404 for ${repository}/${path}, and not as a registry does`)
 }
 
-interface Asked {
+interface Asked extends Access {
   method?: 'GET' | 'HEAD' | 'POST' | 'PUT'
   headers?: Record<string, string>
   body?: Buffer
-  /** It writes, which a login must allow. */
-  push?: boolean
 }
 
 async function ask(

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Command, Output, Shell } from '../../../lib/command.ts'
 import { parseReference } from '../../../lib/image/reference.ts'
-import { findLabels, pushManifest, resolveDigest } from '../../../lib/image/registry.ts'
+import { findDigest, findLabels, pushManifest, resolveDigest } from '../../../lib/image/registry.ts'
 import { storedLogin } from '../../../lib/image/stored-login.ts'
 import { digest } from '../objects.ts'
 import { failure } from '../world.ts'
@@ -296,6 +296,20 @@ describe('resolveDigest', () => {
       login({ credsStore: 'desktop', credHelpers: { 'ghcr.io': '' }, auths: { 'ghcr.io': { auth } } })
       expect(await storedLogin('ghcr.io', helper())).toEqual({ basic: 'me:secret' })
       expect(await storedLogin('other.io', helper())).toBeUndefined()
+    })
+
+    test('a repository that only a push will make is not there for who may push, and refused to others', async () => {
+      await using server = registry((request, host) => {
+        const { pathname, searchParams } = new URL(request.url)
+        if (pathname === '/token') return Response.json({ token: searchParams.get('scope') })
+        const may = request.headers.get('authorization')?.endsWith(':pull,push')
+        return may ? absent() : unauthorized(bearer(host))
+      })
+      login({})
+      for (const find of [findDigest, findLabels]) {
+        expect(await find(`${server.host}/chat:1`, helper(), { push: true })).toBeUndefined()
+        expect((await failure(find(`${server.host}/chat:1`, helper())))?.message).toContain('answered 401')
+      }
     })
 
     test('pushing asks for leave to push', async () => {

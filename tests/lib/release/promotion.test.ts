@@ -7,6 +7,7 @@ import type { Requires } from '../../../lib/settings/file.ts'
 import type { Release } from '../../../lib/image/release-file.ts'
 import { serveRegistry } from '../../../sandbox/registry.ts'
 import { putBeside } from '../image/putting.ts'
+import { fronted } from '../image/registries.ts'
 import { refused } from '../cluster.ts'
 import { hostile } from '../hostile.ts'
 import { digest, made } from '../objects.ts'
@@ -284,6 +285,18 @@ describe('prove', () => {
     expect(proof.missing).toEqual([])
     expect(asked).toEqual([
       expect.stringMatching(/^kubectl --context=staging --namespace=chat-staging .*get/),
+    ])
+  })
+
+  test('one stage is enough to ask the registry, and without one it is not asked', async () => {
+    using server = fronted(() => undefined)
+    const { world: outer } = rehearse()
+    const image = `${server.host}/chat@${d}`
+    const nothing = await prove(outer, { failOn: 'high', stages: [] }, image)
+    expect([nothing, server.asked]).toEqual([{ held: [], missing: [] }, []])
+    const { missing: said } = await prove(outer, { failOn: 'high', stages: ['lint'] }, image)
+    expect(said).toEqual([
+      'whether lint passed: no release is kept beside it in the registry: docker-build.ts did not push it',
     ])
   })
 
