@@ -11,6 +11,7 @@ import { DeployError, Exit } from '../errors.ts'
 import { parseJson } from '../json.ts'
 import { temporaryFolder } from '../temporary.ts'
 import { login } from './docker.ts'
+import { HUB } from './reference.ts'
 import { loginKey } from './stored-login.ts'
 
 type Variables = Record<string, string | undefined>
@@ -34,7 +35,12 @@ export async function loggedIn<T>(
   try {
     adopt(before ?? join(homedir(), '.docker'), folder, loginKey(registry))
     variables.DOCKER_CONFIG = folder
-    const { exitCode, stderr } = await shell.write(login(registry, username), { input: password })
+    const { exitCode, stderr } = await shell.write(
+      login(registry === HUB ? 'docker.io' : registry, username),
+      {
+        input: password,
+      },
+    )
     if (exitCode !== 0) {
       const why = stderr.trim().split('\n').at(-1)?.replaceAll(password, '***')
       throw new DeployError(`The registry ${registry} refuses the login of REGISTRY_USERNAME: ${why}`)

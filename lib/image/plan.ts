@@ -5,14 +5,14 @@ import { DeployError, Exit } from '../errors.ts'
 import type { DockerSettings } from '../settings/stages.ts'
 import { revision, type Source } from '../stages/git.ts'
 import { imageLabels, type ImageBuild } from './docker.ts'
-import { HUB, parseReference } from './reference.ts'
+import { parseReference } from './reference.ts'
 import { imageTags, isFixed } from './tags.ts'
 
 export interface ImagePlan {
   build: ImageBuild
   /** Without a tag. */
   image: string
-  /** Where docker logs in. */
+  /** Where it is. */
   registry: string
   /** Highest priority first; the last one belongs to the commit alone. */
   tags: string[]
@@ -57,7 +57,7 @@ export function planImage(
       cache: settings.cache,
     },
     image: name,
-    registry: registry === HUB ? 'docker.io' : registry,
+    registry,
     tags,
     version,
     commit,

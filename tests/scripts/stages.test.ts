@@ -645,6 +645,19 @@ describe('docker build', () => {
       }
     })
 
+    test("of Docker's hub is at its own name, and kept by its old one", async () => {
+      make(stages())
+      const file = join(app, 'deploy.yaml')
+      writeFileSync(file, readFileSync(file, 'utf8').replace(`${registry.address}/`, 'docker.io/team/'))
+      commit()
+      use({ password: 'another' })
+      docker.calls()
+      expect((await build([], login)).err).toContain('refuses the login')
+      expect(docker.calls()[0]?.at(-1)).toBe('docker.io')
+      const kept = JSON.parse(docker.logins().at(-1)?.config || '')
+      expect(kept).toEqual({ credHelpers: { 'https://index.docker.io/v1/': '' } })
+    })
+
     test('that is refused', async () => {
       make(stages())
       use({ password: 'another' })
