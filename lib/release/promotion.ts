@@ -92,7 +92,7 @@ function judgeStages(requires: Requires, release: Release | string, now: number)
 }
 
 function judgeStage(stage: string, release: Release, requires: Requires, now: number): Found {
-  const result = Object.hasOwn(release.stages, stage) ? release.stages[stage] : undefined
+  const result = release.stages[stage]
   if (!result) return { missing: `${stage} had not run when the image was built` }
   if (!result.passed) return { missing: `${stage} failed` }
   if (result.commit !== release.commit)
