@@ -6,8 +6,8 @@ import { flaws } from '../../verify/security/cookies.ts'
 import { sharing } from '../../verify/security/cors.ts'
 import { contentSecurityPolicy, framing } from '../../verify/security/csp.ts'
 import { disclosure } from '../../verify/security/errors.ts'
-import { isThere } from '../../verify/security/exposure.ts'
-import { files, internals } from '../../verify/security/exposed-paths.ts'
+import { isThere, scriptSources } from '../../verify/security/exposure.ts'
+import { assigns, files, internals } from '../../verify/security/exposed-paths.ts'
 import { covers, hasExpired, judge } from '../../verify/security/findings.ts'
 import {
   cacheControl,
@@ -185,12 +185,13 @@ test('a redirect is told without what its query holds', () => {
 })
 
 describe('what is served', () => {
-  const missing = { text: 'nothing here' }
+  const missing = { status: 404, text: 'nothing here' }
   const content = /^[A-Z]+=/m
   test.each<[string, Said, boolean, boolean]>([
     ['the thing itself', { text: 'KEY=1' }, false, true],
     ['a page for every path', { text: '<!doctype html>\nKEY=1' }, false, false],
-    ['declared as a page', { text: 'KEY=1', headers: { 'content-type': 'text/html' } }, false, false],
+    ['declared as a page', { text: 'KEY=1', headers: { 'content-type': 'text/html' } }, false, true],
+    ['with another good status', { status: 203, text: 'KEY=1' }, false, true],
     ['a page where one is meant', { text: '<html>\nKEY=1' }, true, true],
     ['a refusal that repeats it', { status: 404, text: 'KEY=1' }, false, false],
     ['something else', { text: 'hello' }, false, false],
@@ -199,8 +200,33 @@ describe('what is served', () => {
   )
 
   test('what is served for every path proves nothing', () => {
-    expect(isThere(said({ text: 'KEY=1' }), content, { text: 'KEY=2' }, false)).toBe(false)
+    expect(isThere(said({ text: 'KEY=1' }), content, { status: 200, text: 'KEY=2' }, false)).toBe(false)
   })
+
+  test.each([
+    ['a page whose script looks like it', 200, '<!doctype html><script>\nKEY=1'],
+    ['a refusal', 404, 'KEY=2'],
+  ])('what is served for every path hides nothing where it is %s', (_, status, text) => {
+    expect(isThere(said({ text: 'KEY=1' }), content, { status, text }, false)).toBe(true)
+  })
+
+  test.each<[string, boolean]>([
+    ['DB_PASSWORD=hunter2', true],
+    ['export DB_PASSWORD=hunter2', true],
+    ['db_password=hunter2', true],
+    ['DB_PASSWORD = hunter2', true],
+    ['  Db_Password="hunter 2"\r\n', true],
+    ['\uFEFFDB_PASSWORD=hunter2', true],
+    ['# our own\n\nMODE=production', true],
+    ['host=a\nport=1', true],
+    ['spring.datasource.url=jdbc:x', false],
+    ['spring.datasource.password=x', true],
+    ['mode=production', false],
+    ['{"error":"no such key"}', false],
+    ['nothing = here is, no doubt', false],
+    ['a == b', false],
+    ['', false],
+  ])('variables: %j: %p', (text, expected) => expect(assigns(text)).toBe(expected))
 
   const real: Record<string, string> = {
     '/.git/HEAD': 'ref: refs/heads/main\n',
@@ -236,9 +262,44 @@ describe('what is served', () => {
     expect(isThere(said({ text }), content, missing, html === true)).toBe(true)
     const others = Object.entries(real).filter(([other]) => !other.startsWith(path.slice(0, 4)))
     const mistaken = others.filter(
-      ([other, text]) => !/json|docs/.test(other + path) && isThere(said({ text }), content, missing, false),
+      ([other, text]) => !/json|docs|env.*aws/.test(path + other) && isThere(said({ text }), content, missing, false),
     )
     expect(mistaken.map(([other]) => other)).toEqual([])
+  })
+})
+
+test.each([
+  ['<script src="/a.js"></script><SCRIPT defer SRC = /b.js></SCRIPT>', ['/a.js', '/b.js']],
+  ["<script>let src = '/c.js'</script><script type=module src='/d.js' ></script>", ['/d.js']],
+  ['<scripts src=/e.js><img src=/f.png>', []],
+])('the scripts of %s', (html, expected) => expect(scriptSources(html)).toEqual(expected))
+
+describe('512 KiB of hostile text cost less than 100 ms', () => {
+  const parts = [
+    ...['at ', 'at at a(', 'at a( in ) in ', 'at /a:1', 'java.', 'Notice: x in ', '/', ':1:1', '/home/a/'],
+    ...['<script ', '<script src ', '<?xml ', '"_links"', '="', "='", 'zxabc', 'zxabc"', '<title> '],
+    ...['a=\n', 'export ', 'registry', 'registry =', '1\n', '1 ', '\n', ' ', 'a', '_', 'a.', 'C:\\'],
+  ]
+  const judgeAll = (text: string): void => {
+    disclosure({ status: 500, text })
+    scriptSources(text)
+    reflection(text, 'zxabc')
+    for (const { content, html } of [...files, ...internals])
+      isThere({ status: 200, text }, content, { status: 404, text: '' }, html === true)
+  }
+  judgeAll('warm')
+
+  /** CPU time, in ms: the machine may be busy with other things. */
+  const cost = (text: string): number => {
+    const before = process.cpuUsage()
+    judgeAll(text)
+    const { user, system } = process.cpuUsage(before)
+    return (user + system) / 1000
+  }
+
+  test.each(parts)('all judges together over %j', (part) => {
+    const text = part.repeat(Math.ceil(524_288 / part.length)).slice(0, 524_288)
+    expect(Math.min(cost(text), cost(text), cost(text))).toBeLessThan(100)
   })
 })
 

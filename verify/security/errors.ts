@@ -85,15 +85,15 @@ const traces: Trace[] = [
   },
   {
     what: 'a JavaScript stack trace',
-    pattern: /\bat (async )?([\w$.<>[\] ]+ \()?(file:\/\/)?(\/|[A-Z]:\\)[^\s)<>]+:\d+:\d+/,
+    pattern: /\bat (async )?([\w$.<>[\] ]{1,100} \()?(file:\/\/)?(\/|[A-Z]:\\)[^\s)<>]{1,300}:\d+:\d+/,
   },
   { what: 'a Python stack trace', pattern: /Traceback \(most recent call last\)/ },
   {
     what: 'a Java stack trace',
-    pattern: /\bat [\w$.]+\([\w$]+\.(java|kt|scala):\d+\)|\bjavax?\.[\w.]+(Exception|Error)\b/,
+    pattern: /\bat [\w$.]+\([\w$]+\.(java|kt|scala):\d+\)|\bjavax?\.[\w.]{1,100}(Exception|Error)\b/,
   },
-  { what: 'a .NET stack trace', pattern: /\bat [\w.`]+\(.*\) in \S+:line \d+/ },
-  { what: 'a PHP error', pattern: /(Fatal error|Warning|Notice)(<\/b>)?: .{1,200} in (<b>)?\S+\.php/ },
+  { what: 'a .NET stack trace', pattern: /\bat [\w.`]{1,100}\(.{0,200}\) in \S{1,200}:line \d+/ },
+  { what: 'a PHP error', pattern: /(Fatal error|Warning|Notice)(<\/b>)?: .{1,200} in (<b>)?\S{1,200}\.php/ },
   { what: 'a Ruby stack trace', pattern: /\.rb:\d+:in [`']/ },
   { what: 'a Go stack trace', pattern: /goroutine \d+ \[/ },
   {
@@ -118,10 +118,17 @@ const traces: Trace[] = [
   },
 ]
 
+/**
+ * Characters of an answer that are judged: an error page is shorter, and what it tells stands at its beginning. With
+ * the bounds of the patterns that is a few ms for the worst text.
+ */
+const JUDGED = 65_536
+
 /** What an answer tells about the inside. Pure. */
 export function disclosure({ status, text }: Pick<Answer, 'status' | 'text'>): Fault {
+  const judged = text.slice(0, JUDGED)
   for (const { what, pattern, severity, hidden, errorsOnly } of traces) {
-    const [match] = (errorsOnly && status < 400 ? null : pattern.exec(text)) ?? []
+    const [match] = (errorsOnly && status < 400 ? null : pattern.exec(judged)) ?? []
     if (match === undefined) continue
     const excerpt = hidden ? '' : `: ${match.replace(/\s+/g, ' ').slice(0, 80)}`
     return { problem: `shows ${what}${excerpt}`, severity }

@@ -5,15 +5,30 @@ export interface Exposed {
   path: string
   /** In a sentence: "serves …". */
   what: string
-  content: RegExp
+  content: Content
   severity: Severity
   /** A page for people, where the others are files and data. */
   html?: true
 }
 
+/** What tells the thing itself. A pattern takes time in proportion to the text, whatever that is: strangers write it. */
+export type Content = Pick<RegExp, 'test'>
+
+const SECRET = /pass|pwd|secret|token|key|auth|credential|private|dsn|database/i
+
+/**
+ * One assignment in capitals, as such files are written; or one whose name promises a secret, or several, however they
+ * are written: `export db_password = x`.
+ */
+export function assigns(text: string): boolean {
+  const lines = text.matchAll(/^[^\S\n]{0,20}(?:export[^\S\n]{1,9})?([a-z_][\w.]{0,99})[^\S\n]{0,20}=/gim)
+  const names = [...lines].map(([, name = '']) => name)
+  return names.length > 1 || names.some((name) => SECRET.test(name) || !/[a-z]/.test(name))
+}
+
 const variables = {
   what: 'environment variables',
-  content: /^[A-Z][A-Z0-9_]*=/m,
+  content: { test: assigns },
   severity: 'critical',
 } as const
 
@@ -50,7 +65,7 @@ export const files: Exposed[] = [
   {
     path: '/.svn/entries',
     what: 'its svn repository',
-    content: /^(\d+\s*$|<\?xml[^>]*>\s*<wc-entries)/m,
+    content: /^(\d+\s*$|<\?xml[^<>]*>\s*<wc-entries)/m,
     severity: 'high',
   },
   { path: '/.DS_Store', what: 'a list of its files', content: /Bud1/, severity: 'low' },
@@ -76,7 +91,7 @@ export const internals: Exposed[] = [
   {
     path: '/actuator',
     what: 'its management endpoints',
-    content: /"_links"[^]*(env|heapdump|shutdown)/,
+    content: { test: (text) => text.includes('"_links"') && /env|heapdump|shutdown/.test(text) },
     severity: 'medium',
   },
   {

@@ -4,8 +4,8 @@
  */
 import { answered, counted, each, found, type Check, type Observation } from './check.ts'
 import type { Answer } from './client.ts'
-import { files, internals, type Exposed } from './exposed-paths.ts'
-import { isHtml, type Site } from './site.ts'
+import { files, internals, type Content, type Exposed } from './exposed-paths.ts'
+import type { Site } from './site.ts'
 
 const hardening =
   'https://owasp.org/www-project-web-security-testing-guide/latest/4-Web_Application_Security_Testing/02-Configuration_and_Deployment_Management_Testing'
@@ -67,29 +67,39 @@ async function served(site: Site, { path, what, content, severity, html }: Expos
   return found(answer, there ? { problem: `serves ${what}`, severity } : undefined)
 }
 
-/** Whether it is the thing itself, and not what is served for every path. Pure. */
+/** Whether it is the thing itself, and not what is served for every path. The body alone decides, not its type. Pure. */
 export function isThere(
-  answer: Pick<Answer, 'status' | 'text' | 'header'>,
-  content: RegExp,
-  missing: Pick<Answer, 'text'>,
+  answer: Pick<Answer, 'status' | 'text'>,
+  content: Content,
+  missing: Pick<Answer, 'status' | 'text'>,
   html: boolean,
 ): boolean {
-  const page = /^\s*<(!doctype|html)/i.test(answer.text) || isHtml(answer)
-  if (answer.status !== 200 || (page && !html)) return false
-  return content.test(answer.text) && !content.test(missing.text)
+  const [there, always] = [answer, missing].map(
+    ({ status, text }) =>
+      status >= 200 && status < 300 && (html || !MARKUP.test(text)) && content.test(text),
+  )
+  return there === true && !always
 }
+
+/** How a page for people begins; an XML file and a PHP file are none. */
+const MARKUP =
+  /^\s*<(!--|!doctype|(html|head|body|title|meta|link|style|script|header|main|div|p|h\d|center)\b)/i
 
 /** At most three scripts of a page that come from the application itself. */
 async function ownScripts(site: Site): Promise<string[]> {
   const path = site.settings.pages[0] ?? '/'
   const { text } = await site.page(path)
   const page = new URL(path, site.client.url)
-  const sources = [...text.matchAll(/<script\b[^>]*\bsrc\s*=\s*["']?([^"'\s>]+)/gi)].map(
-    ([, src = '']) => src,
-  )
+  const sources = scriptSources(text)
   const urls = sources.flatMap((src) => URL.parse(src, page.href) ?? [])
   const own = urls.filter(({ origin }) => origin === page.origin).map((url) => url.pathname + url.search)
   return [...new Set(own)].slice(0, 3)
+}
+
+/** Of every script of a page. Pure. */
+export function scriptSources(html: string): string[] {
+  const scripts = html.matchAll(/<script\b[^<>]*\bsrc\s*=\s*["']?([^"'\s<>]+)/gi)
+  return [...scripts].map(([, src = '']) => src)
 }
 
 async function sourceMap(site: Site, script: string): Promise<Observation[]> {

@@ -213,7 +213,7 @@ const TALKATIVE =
 
 export function softwareDisclosure(answer: Answer): Fault {
   const server = answer.header('server') ?? ''
-  const version = /\d+\.\d/.test(server) ? [`Server: ${server}`] : []
+  const version = /\d\.\d/.test(server) ? [`Server: ${server}`] : []
   const others = TALKATIVE.flatMap((name) => {
     const value = answer.header(name)
     return value === undefined ? [] : [`${name}: ${value}`]
