@@ -2,8 +2,8 @@
 import { describe, expect, test } from 'bun:test'
 import { refusal } from '../../verify/security/access.ts'
 import type { Check, Fault, Outcome } from '../../verify/security/check.ts'
-import { flaws } from '../../verify/security/cookies.ts'
-import { sharing } from '../../verify/security/cors.ts'
+import { flaws, isSession } from '../../verify/security/cookies.ts'
+import { lookalikes, sharing } from '../../verify/security/cors.ts'
 import { contentSecurityPolicy, framing } from '../../verify/security/csp.ts'
 import { disclosure } from '../../verify/security/errors.ts'
 import { isThere, scriptSources } from '../../verify/security/exposure.ts'
@@ -17,7 +17,7 @@ import {
 } from '../../verify/security/headers.ts'
 import { offSite, reflection } from '../../verify/security/input.ts'
 import { Secrets } from '../../verify/security/secrets.ts'
-import { flipped, forgeries, signInQuestion } from '../../verify/security/session.ts'
+import { flipped, forgeries, guessable, signInQuestion } from '../../verify/security/session.ts'
 import { certificateFault, plainFault } from '../../verify/security/transport.ts'
 
 interface Said {
@@ -56,6 +56,15 @@ describe('a Content-Security-Policy', () => {
     ["frame-ancestors 'none'", 'high'],
     ['nonsense', 'high'],
     [`${strict}; nonsense`, 'low'],
+    ["script-src 'self' 'unsafe-eval'; object-src 'none'; base-uri 'none'", 'medium'],
+    ["default-src 'self' 'unsafe-eval'; object-src 'none'; base-uri 'none'", 'medium'],
+    ["script-src 'self' blob:; object-src 'none'; base-uri 'none'", 'medium'],
+    ["default-src 'self' BLOB:; object-src 'none'; base-uri 'none'", 'medium'],
+    ["script-src 'self'; worker-src blob:; object-src 'none'; base-uri 'none'", undefined],
+    ["script-src 'self' data:; object-src 'none'; base-uri 'none'", 'high'],
+    ["script-src https://static.example.com; object-src 'none'; base-uri 'none'", 'low'],
+    [`script-src 'self' 'unsafe-eval'; object-src 'none', ${strict}`, undefined],
+    [`default-src *, script-src 'self' 'unsafe-eval'; object-src 'none'`, 'medium'],
     // Both hold, so that the strict one protects.
     [`default-src *, ${strict}`, undefined],
   ])('%s: %p', (policy, expected) => expect(weight(contentSecurityPolicy(policy))).toBe(expected))
@@ -72,7 +81,23 @@ describe('framing', () => {
     ["default-src 'self'", 'sameorigin', undefined],
     [undefined, 'DENY', undefined],
     [undefined, 'ALLOW-FROM https://a.example', 'own'],
-    [undefined, 'DENY, DENY', 'own'],
+    // A set, which browsers take for a refusal.
+    [undefined, 'DENY, DENY', undefined],
+    [undefined, 'SAMEORIGIN, SAMEORIGIN', undefined],
+    [undefined, 'ALLOWALL', 'own'],
+    [undefined, 'nonsense, nonsense', 'own'],
+    ['frame-ancestors *:*', undefined, 'own'],
+    ['frame-ancestors *:443', undefined, 'own'],
+    ['frame-ancestors https://*:443', undefined, 'own'],
+    ['frame-ancestors https://*', undefined, 'own'],
+    ['frame-ancestors data:', undefined, 'own'],
+    ['frame-ancestors https://*.example.com', undefined, undefined],
+    ['frame-ancestors https://a.example:8443', undefined, undefined],
+    ["frame-ancestors 'self' *", undefined, 'own'],
+    ["frame-ancestors 'self' https://a.example", undefined, undefined],
+    ["frame-ancestors *, frame-ancestors 'self'", undefined, undefined],
+    ['frame-ancestors *, frame-ancestors https:', undefined, 'own'],
+    ["default-src 'self', frame-ancestors 'none'", undefined, undefined],
   ])('%s, X-Frame-Options %s: %p', (policy, options, expected) =>
     expect(weight(framing(policy, options))).toBe(expected),
   )
@@ -83,6 +108,14 @@ test.each([
   ['max-age=31536000; includeSubDomains', undefined],
   ['max-age="63072000"', undefined],
   ['max-age=86400', 'own'],
+  ['max-age=15768000', 'low'],
+  ['max-age=15767999', 'own'],
+  ['includeSubDomains;max-age=31536000', undefined],
+  ['xmax-age=31536000', 'own'],
+  ['max-age=31536000x', 'own'],
+  ['max-age=31536000, max-age=31536000', undefined],
+  ['max-age=0, max-age=31536000', 'own'],
+  ['max-age=31536000, max-age=0', undefined],
   ['includeSubDomains', 'own'],
 ])('Strict-Transport-Security: %s: %p', (value, expected) =>
   expect(weight(strictTransport(value))).toBe(expected),
@@ -129,19 +162,30 @@ describe('cookies', () => {
       ['high'],
     ],
     ['for a domain', { ...strict, domain: 'example.com' }, { https: true, session: true }, ['low']],
-    ['a language', { name: 'lang', value: 'en' }, { https: false, session: true }, []],
+    ['a language', { name: 'lang', value: 'en' }, { https: false, session: false }, []],
+    ['a short session', { name: 'x', value: '10042' }, { https: false, session: true }, ['high', 'medium']],
     ['a language over https', { name: 'lang', value: 'en' }, { https: true, session: false }, ['medium']],
-    [
-      'a token for scripts',
-      { ...strict, name: 'XSRF-TOKEN', httpOnly: false },
-      { https: true, session: true },
-      [],
-    ],
     ['one that is taken away', { name: 's', value: '' }, { https: true, session: true }, []],
   ])('%s', (_, cookie, where, expected) =>
     expect(flaws(cookie, where).map(({ severity }) => severity as string)).toEqual(expected),
   )
 })
+
+test.each([
+  ['PHPSESSID', '1q2w3e4r', false, true],
+  ['connect.sid', 's%3Aabcdef', false, true],
+  ['auth_token', 'abcd', false, true],
+  ['session', '0', false, false],
+  ['author', 'somebody', false, false],
+  ['sidebar', 'open-wide', false, false],
+  ['x', '0123456789abcdef', true, true],
+  ['x', '0123456789abcde', true, false],
+  ['x', '0123456789abcdef', false, false],
+  ['XSRF-TOKEN', '0123456789abcdef', true, false],
+  ['csrf_session', '0123456789abcdef', true, false],
+])('the cookie %s=%s, of a sign-in %p, is a session: %p', (name, value, signIn, expected) =>
+  expect(isSession({ name, value }, signIn)).toBe(expected),
+)
 
 const allow = (origin: string, credentials = '', vary = '') => ({
   'access-control-allow-origin': origin,
@@ -164,6 +208,16 @@ describe('sharing with foreign origins', () => {
     expect(weight(sharing(said({ headers }), origin))).toBe(expected),
   )
 })
+
+test.each([
+  ['127.0.0.1:80', ['https://127.0.0.1:80.evil.invalid', 'https://evil127.0.0.1:80']],
+  ['example.com', ['https://example.com.evil.invalid', 'https://evilexample.com']],
+  [
+    'app.example.com',
+    ['https://app.example.com.evil.invalid', 'https://evilapp.example.com', 'https://evilexample.com'],
+  ],
+  ['localhost', ['https://localhost.evil.invalid', 'https://evillocalhost']],
+])('what %s may be mistaken for', (host, expected) => expect(lookalikes(host)).toEqual(expected))
 
 test.each([
   [401, undefined, undefined],
@@ -262,7 +316,8 @@ describe('what is served', () => {
     expect(isThere(said({ text }), content, missing, html === true)).toBe(true)
     const others = Object.entries(real).filter(([other]) => !other.startsWith(path.slice(0, 4)))
     const mistaken = others.filter(
-      ([other, text]) => !/json|docs|env.*aws/.test(path + other) && isThere(said({ text }), content, missing, false),
+      ([other, text]) =>
+        !/json|docs|env.*aws/.test(path + other) && isThere(said({ text }), content, missing, false),
     )
     expect(mistaken.map(([other]) => other)).toEqual([])
   })
@@ -413,6 +468,31 @@ describe('forged sessions', () => {
     for (const one of forged) expect(one.session).not.toEqual(session)
   })
 
+  test.each([
+    ['session=10042', '10042', /^\d{5}$/],
+    ['hex', '00112233445566778899aabbccddeeff', /^[\da-f]{32}$/],
+  ])('a digit becomes another digit: %s', (_, value, pattern) => {
+    for (const share of [0, 0.5, 0.9]) expect(flipped(value.replace(/[a-f]/g, '0'), share)).toMatch(pattern)
+  })
+
+  const names = { own: 'alice', other: 'bob' }
+  const base64 = (text: string): string => Buffer.from(text).toString('base64')
+  test.each([
+    ['user-alice-1', 'user-bob-1'],
+    [base64('user=alice'), base64('user=bob')],
+    [base64('user=alice').replaceAll('=', '%3D'), base64('user=bob')],
+  ])('%s becomes the other account’s', (value, expected) => {
+    const forged = forgeries({ cookies: [{ name: 's', value }] }, names)
+    expect(forged.at(-1)).toEqual({
+      what: 'the name of another account in it',
+      session: { cookies: [{ name: 's', value: expected }] },
+    })
+  })
+
+  test('one that names nobody is not made another’s', () => {
+    expect(forgeries({ cookies: [{ name: 's', value: '0123456789abcdef' }] }, names)).toHaveLength(3)
+  })
+
   test('a sign-in is filled in as its type asks', () => {
     const json = { method: 'POST' as const, path: '/login', headers: { 'content-type': 'application/json' } }
     const body = '{"name":"{name}","password":"{password}"}'
@@ -423,6 +503,50 @@ describe('forged sessions', () => {
     expect(signInQuestion({ ...form, body: 'u={name}&p={password}' }, 'a&b', 'c d').body).toBe(
       'u=a%26b&p=c%20d',
     )
+  })
+})
+
+describe('a session id that can be guessed', () => {
+  const base64 = (text: string): string => Buffer.from(text).toString('base64')
+  test.each([
+    ['counted', '10042', '10043', 'critical'],
+    ['counted, and long', 'session-000000009999', 'session-000000010000', 'critical'],
+    [
+      'counted in hex',
+      '00000000-0000-0000-0000-0000000000ff',
+      '00000000-0000-0000-0000-000000000100',
+      'critical',
+    ],
+    ['counted in base64', base64('user:alice:10042'), base64('user:alice:10044'), 'critical'],
+    ['the time', '1764340000123456', '1764340000124001', 'critical'],
+    ['the time, and not at once', '1764340000123456', '1764340009124001', 'own'],
+    ['short', 'k3j9x2', 'p0q8z7', 'own'],
+    ['of 15 characters', 'k3j9x2k3j9x2k3j', 'p0q8z7p0q8z7p0q', 'own'],
+    ['mostly fixed', 'alice-session-k3j9x2', 'alice-session-p0q8z7', 'own'],
+    [
+      'a UUID of the time',
+      '5c6e1f00-cc6a-11f0-8000-0242ac120002',
+      '5c9b3c7e-cc6a-11f0-8000-0242ac120002',
+      'own',
+    ],
+    ['a UUID', 'd6f0a2f1-5a51-4f57-9a2e-0f4b7f0e4c11', '1b1e7d83-3a0c-4a7b-8c3f-6e5f0b9c2d10', undefined],
+    ['16 of hex', 'd6f0a2f15a514f57', '1b1e7d833a0c4a7b', undefined],
+    [
+      'the same, signed',
+      base64('{"user":"alice","until":1}'),
+      base64('{"user":"alice","until":1}'),
+      undefined,
+    ],
+  ])('%s', (_, one, other, expected) => {
+    expect(weight(guessable(one, other))).toBe(expected)
+    expect(weight(guessable(other, one))).toBe(expected)
+  })
+
+  test('random ones of 64 bits are hardly ever taken for such', () => {
+    const random = (): string => Buffer.from(crypto.getRandomValues(new Uint8Array(8))).toString('hex')
+    const taken = Array.from({ length: 2000 }, () => guessable(random(), random())).filter(Boolean)
+    // One in 10,000 is expected.
+    expect(taken.length).toBeLessThan(5)
   })
 })
 

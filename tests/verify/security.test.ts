@@ -75,6 +75,7 @@ describe('against an application with every weakness', () => {
     'role-refused critical GET /api/admin',
     'other-users-data critical GET /api/notes/:id',
     'other-users-data critical DELETE /api/notes/:id',
+    'session-guessable critical POST /login',
     'session-after-sign-out high GET /api/me',
     'session-tampered critical GET /api/me',
     'session-tampered critical GET /api/me',
@@ -99,7 +100,9 @@ describe('against an application with every weakness', () => {
     'cors-reflection high GET /',
     'cors-reflection high GET /',
     'cors-reflection high GET /',
+    'cors-reflection high GET /',
     'cors-reflection high OPTIONS /',
+    'cors-reflection high GET /api/me',
     'cors-reflection high GET /api/me',
     'cors-reflection high GET /api/me',
     'cors-reflection high GET /api/me',
@@ -297,7 +300,7 @@ describe('its requests', () => {
     await check(server.url, settings())
     const count = (pattern: RegExp): number => server.requests.filter((one) => pattern.test(one)).length
     expect(count(/^POST \/api\/notes$/)).toBe(1)
-    expect(count(/^DELETE \/api\/notes\//)).toBe(2)
+    expect(count(/^DELETE \/api\/notes\//)).toBe(3)
     expect(count(/^DELETE \/login/)).toBe(3)
   })
 
@@ -369,6 +372,7 @@ describe('a question that was not answered is no pass', () => {
       'protected-without-session',
       'role-refused',
       'session-after-sign-out',
+      'session-guessable',
       'session-tampered',
       'sign-in-rate-limit',
       'waivers',

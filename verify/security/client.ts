@@ -13,6 +13,8 @@ import type { Secrets } from './secrets.ts'
 const MOST_REQUESTS = 400
 const AT_ONCE = 4
 const MOST_BYTES = 512 * 1024
+/** How long what is insisted on may take in all once the run was interrupted, in ms: who interrupts waits for it. */
+const GRACE = 2000
 /** Requests without an answer in time, after which no more are made: nobody waits for forty of them. */
 const PATIENCE = 3
 
@@ -67,18 +69,25 @@ export interface ClientOptions {
 
 export class Client {
   readonly url: URL
+  /** Where users are, if that is somewhere else. */
+  readonly live: URL | undefined
   readonly requests: Logged[] = []
   readonly #options: ClientOptions
   readonly #agent: Agent
   readonly #underway = new Set<Promise<unknown>>()
+  readonly #over = new AbortController()
+  #grace: ReturnType<typeof setTimeout> | undefined
   #next = 0
   #silences = 0
   #givenUp: string | undefined
 
   constructor(options: ClientOptions) {
-    const { target, timeout, ca } = options
+    const { target, signal, timeout, ca } = options
     this.url = new URL(target.url)
+    this.live = target.live === undefined ? undefined : new URL(target.live)
     this.#options = options
+    signal.addEventListener('abort', () => this.#interrupted(), { once: true })
+    if (signal.aborted) this.#interrupted()
     const connect = { timeout, ...(ca !== undefined && { ca }) }
     this.#agent = new Agent({ pipelining: 0, headersTimeout: timeout, bodyTimeout: timeout, connect })
   }
@@ -105,7 +114,12 @@ export class Client {
     this.#givenUp ??= reason
   }
 
+  #interrupted(): void {
+    this.#grace ??= setTimeout(() => this.#over.abort(), GRACE)
+  }
+
   async close(): Promise<void> {
+    clearTimeout(this.#grace)
     await this.#agent.destroy()
   }
 
@@ -136,7 +150,7 @@ export class Client {
         path,
         method,
         reset: true,
-        signal: insist ? limit : AbortSignal.any([signal, limit]),
+        signal: AbortSignal.any([insist ? this.#over.signal : signal, limit]),
         headers: {
           'user-agent': 'deploy-scripts',
           'x-deploy-verification': target.verification,

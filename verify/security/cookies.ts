@@ -8,8 +8,11 @@ interface Flaw {
   severity: Severity
 }
 
-/** Shorter values are settings: nobody guards a session with so little. */
-const SHORTEST_SECRET = 16
+/** What a session is called, where nobody has signed in yet to prove it. */
+const SESSION = /sess|token|auth(?!or(?!i))|login|jwt|(^|[^a-z])sid(?![a-z])/i
+
+/** A flag has as few characters; what is long and comes with a sign-in is taken for a secret. */
+const [LONGEST_FLAG, SHORTEST_SECRET] = [3, 16]
 
 export const cookieChecks: Check[] = [
   {
@@ -20,23 +23,33 @@ export const cookieChecks: Check[] = [
     reference: 'https://cheatsheetseries.owasp.org/cheatsheets/Session_Management_Cheat_Sheet.html#cookies',
     passive: true,
     probe: async (site) => {
-      const pages = site.settings.pages.map((path) => ({ session: false, look: () => site.page(path) }))
-      const signIn = { session: true, look: async () => (await site.userIfAny())?.answer }
+      const pages = site.settings.pages.map((path) => ({ signIn: false, look: () => site.page(path) }))
+      const user = async () => (await site.userIfAny())?.answer
+      const proven = async () => {
+        const signedIn = await site.userIfAny()
+        return signedIn ? await site.sessionCookies(signedIn) : []
+      }
       let cookies = 0
-      const outcome = await each('answer', [signIn, ...pages], async ({ session, look }) => {
-        const answer = await look()
-        const parsed = parseSetCookie(answer?.cookies ?? [], { decodeValues: false })
-        cookies += parsed.length
-        return parsed.flatMap((cookie) => {
-          const [worst, ...more] = flaws(cookie, { https: site.https, session })
-          if (!worst || !answer) return []
-          const problem = [worst, ...more].map((flaw) => flaw.problem).join(', ')
-          return found(answer, {
-            problem: `sets the cookie ${cookie.name} ${problem}`,
-            severity: worst.severity,
+      const outcome = await each(
+        'answer',
+        [{ signIn: true, look: user }, ...pages],
+        async ({ signIn, look }) => {
+          const answer = await look()
+          const names = signIn ? await proven() : []
+          const parsed = parseSetCookie(answer?.cookies ?? [], { decodeValues: false })
+          cookies += parsed.length
+          return parsed.flatMap((cookie) => {
+            const session = names.includes(cookie.name) || isSession(cookie, signIn)
+            const [worst, ...more] = flaws(cookie, { https: site.https, session })
+            if (!worst || !answer) return []
+            const problem = [worst, ...more].map((flaw) => flaw.problem).join(', ')
+            return found(answer, {
+              problem: `sets the cookie ${cookie.name} ${problem}`,
+              severity: worst.severity,
+            })
           })
-        })
-      })
+        },
+      )
       const nothing = cookies === 0 && outcome.unanswered.length === 0
       if (nothing) throw new NotApplicable('no answer that was looked at sets a cookie')
       return { ...outcome, seen: counted(cookies, 'cookie') }
@@ -44,20 +57,24 @@ export const cookieChecks: Check[] = [
   },
 ]
 
+/** What a session looks like, by name or by size. A token against forged requests is there to be read by the page. Pure. */
+export function isSession({ name, value }: Pick<Cookie, 'name' | 'value'>, signIn: boolean): boolean {
+  if (/xsrf|csrf/i.test(name)) return false
+  return (SESSION.test(name) && value.length > LONGEST_FLAG) || (signIn && value.length >= SHORTEST_SECRET)
+}
+
 /** What is wrong with one cookie, the worst first. Pure. */
 export function flaws(cookie: Cookie, { https, session }: { https: boolean; session: boolean }): Flaw[] {
   if (cookie.value === '') return []
   const site = cookie.sameSite?.toLowerCase()
-  // A token against forged requests is there to be read by the page.
-  const guarded = session && cookie.value.length >= SHORTEST_SECRET && !/xsrf|csrf/i.test(cookie.name)
   const found: (Flaw | false)[] = [
-    guarded && !cookie.httpOnly && { problem: 'without HttpOnly', severity: 'high' },
-    https && !cookie.secure && { problem: 'without Secure', severity: guarded ? 'high' : 'medium' },
+    session && !cookie.httpOnly && { problem: 'without HttpOnly', severity: 'high' },
+    https && !cookie.secure && { problem: 'without Secure', severity: session ? 'high' : 'medium' },
     site === 'none' &&
       !cookie.secure && { problem: 'with SameSite=None but without Secure', severity: 'high' },
-    guarded && site === undefined && { problem: 'without SameSite', severity: 'medium' },
-    guarded && site === 'none' && !!cookie.secure && { problem: 'with SameSite=None', severity: 'medium' },
-    guarded && !!cookie.domain && { problem: 'for a whole domain', severity: 'low' },
+    session && site === undefined && { problem: 'without SameSite', severity: 'medium' },
+    session && site === 'none' && !!cookie.secure && { problem: 'with SameSite=None', severity: 'medium' },
+    session && !!cookie.domain && { problem: 'for a whole domain', severity: 'low' },
   ]
   return found.filter((flaw) => flaw !== false)
 }

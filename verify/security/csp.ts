@@ -1,7 +1,7 @@
 /** A Content-Security-Policy, judged by Google's CSP Evaluator and not by what words are in it. */
-import { Version } from 'csp_evaluator/dist/csp.js'
+import { Directive, Keyword, Version, type Csp } from 'csp_evaluator/dist/csp.js'
 import { CspEvaluator } from 'csp_evaluator/dist/evaluator.js'
-import { Severity, type Finding } from 'csp_evaluator/dist/finding.js'
+import { Severity, Type, type Finding } from 'csp_evaluator/dist/finding.js'
 import { CspParser } from 'csp_evaluator/dist/parser.js'
 import type { Fault } from './check.ts'
 
@@ -14,23 +14,50 @@ const policies = (header: string | undefined): string[] =>
 
 const parsed = (policy: string) => new CspParser(policy).csp
 
-/** What is certain and grave fails; what is merely unwise is told. "Maybe" findings are left out: they do not know. */
+/**
+ * What is certain and grave fails. Text that becomes code ('unsafe-eval', and `blob:`, of which a page makes an address
+ * for any text) is medium. What is merely unwise, or may be, is told.
+ */
 export function contentSecurityPolicy(header: string | undefined): Fault {
-  const judged = policies(header).map((policy) =>
-    new CspEvaluator(parsed(policy), Version.CSP3).evaluate().filter(({ severity }) => isCertain(severity)),
-  )
+  const judged = policies(header).map((policy) => flaws(parsed(policy)))
   const [best] = judged.toSorted((a, b) => gravity(a) - gravity(b) || a.length - b.length)
   if (!best) return 'has no Content-Security-Policy'
-  const problem = `has a policy with ${[...new Set(best.map(name))].slice(0, 4).join(', ')}`
-  if (best.length === 0) return undefined
-  return { problem, severity: gravity(best) > 0 ? 'high' : 'low' }
+  const [worst] = best
+  if (!worst) return undefined
+  const names = [...new Set(best.map((flaw) => flaw.name))].slice(0, 4)
+  return { problem: `has a policy with ${names.join(', ')}`, severity: worst.severity }
 }
 
-const isCertain = (severity: Severity): boolean =>
-  [Severity.HIGH, Severity.SYNTAX, Severity.MEDIUM].includes(severity)
+interface Flaw {
+  name: string
+  severity: 'high' | 'medium' | 'low'
+}
 
-const gravity = (findings: readonly Finding[]): number =>
-  findings.filter(({ severity }) => severity === Severity.HIGH).length
+/** The worst first. */
+function flaws(csp: Csp): Flaw[] {
+  const found = new CspEvaluator(csp, Version.CSP3)
+    .evaluate()
+    .filter(
+      ({ severity, value }) =>
+        severity < Severity.INFO && severity !== Severity.STRICT_CSP && value !== Keyword.SELF,
+    )
+    .map((finding): Flaw => ({ name: name(finding), severity: severityOf(finding) }))
+  const blobs = csp
+    .getEffectiveDirectives([Directive.SCRIPT_SRC, Directive.SCRIPT_SRC_ELEM])
+    .filter((directive) => csp.directives[directive]?.some((source) => source.toLowerCase() === 'blob:'))
+    .map((directive): Flaw => ({ name: `${directive} blob:`, severity: 'medium' }))
+  return [...found, ...blobs].toSorted((a, b) => rank(b) - rank(a))
+}
+
+function severityOf({ severity, type }: Finding): Flaw['severity'] {
+  if (severity === Severity.HIGH) return 'high'
+  return type === Type.SCRIPT_UNSAFE_EVAL ? 'medium' : 'low'
+}
+
+const rank = ({ severity }: Flaw): number => ['low', 'medium', 'high'].indexOf(severity)
+
+/** Of two policies that both hold, the one whose flaws weigh less is what protects. */
+const gravity = (found: readonly Flaw[]): number => found.reduce((sum, flaw) => sum + 1000 ** rank(flaw), 0)
 
 function name({ directive, value, description }: Finding): string {
   if (value) return `${directive} ${value}`
@@ -42,11 +69,16 @@ export function framing(policy: string | undefined, frameOptions: string | undef
   const ancestors = policies(policy).flatMap((one) => [parsed(one).directives['frame-ancestors'] ?? []])
   const named = ancestors.filter((sources) => sources.length > 0)
   if (named.length > 0) {
-    const open = named.every((sources) => sources.some((source) => /^(\*|https?:(\/\/\*)?)$/.test(source)))
+    const open = named.every((sources) => sources.some((source) => ANYBODY.test(source)))
     return open ? 'lets any site frame it (frame-ancestors)' : undefined
   }
   if (frameOptions === undefined) return 'has neither frame-ancestors nor X-Frame-Options'
-  return /^\s*(deny|sameorigin)\s*$/i.test(frameOptions)
+  // Several that differ, or one that is repeated, are taken for a refusal (HTML, "check X-Frame-Options").
+  const options = frameOptions.split(',').map((option) => option.trim().toLowerCase())
+  return options.some((option) => option === 'deny' || option === 'sameorigin')
     ? undefined
     : `has X-Frame-Options: ${frameOptions.slice(0, 40)}, which browsers ignore`
 }
+
+/** A source that names no host: `*`, `*:443`, `https:`, `https://*:*`, `data:`. */
+const ANYBODY = /^(\*(:(\d+|\*))?|[a-z][a-z\d+.-]*:(\/\/\*(:(\d+|\*))?)?)\/?$/i

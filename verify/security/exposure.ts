@@ -75,8 +75,7 @@ export function isThere(
   html: boolean,
 ): boolean {
   const [there, always] = [answer, missing].map(
-    ({ status, text }) =>
-      status >= 200 && status < 300 && (html || !MARKUP.test(text)) && content.test(text),
+    ({ status, text }) => status >= 200 && status < 300 && (html || !MARKUP.test(text)) && content.test(text),
   )
   return there === true && !always
 }

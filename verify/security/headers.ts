@@ -18,8 +18,9 @@ interface Rule extends Omit<Check, 'probe' | 'passive'> {
 const mdn = 'https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers'
 const owasp = 'https://cheatsheetseries.owasp.org/cheatsheets/HTTP_Headers_Cheat_Sheet.html'
 
-/** One year, in seconds: the least that browsers' preload lists take. */
+/** In seconds: the least that browsers' preload lists take, and the least that the Observatory does. */
 const YEAR = 31_536_000
+const HALF_A_YEAR = 15_768_000
 
 const rules: Rule[] = [
   {
@@ -58,7 +59,8 @@ const rules: Rule[] = [
     fix: 'Send X-Content-Type-Options: nosniff with every answer.',
     reference: `${mdn}/X-Content-Type-Options`,
     on: 'answers',
-    judge: (answer) => only('x-content-type-options', /^nosniff$/i, answer),
+    // Of several, browsers take the first (Fetch, "determine nosniff").
+    judge: (answer) => only('x-content-type-options', /^nosniff\s*(,|$)/i, answer),
   },
   {
     id: 'content-type',
@@ -103,7 +105,7 @@ const rules: Rule[] = [
     judge: (answer) =>
       only(
         'cross-origin-opener-policy',
-        /^(same-origin|same-origin-allow-popups|noopener-allow-popups)\b/i,
+        /^(same-origin|same-origin-allow-popups|noopener-allow-popups)\s*(;|$)/i,
         answer,
       ),
   },
@@ -190,8 +192,13 @@ function only(name: string, allowed: RegExp, answer: Answer): Fault {
 
 export function strictTransport(value: string | undefined): Fault {
   if (value === undefined) return 'has no Strict-Transport-Security'
-  const age = Number(/max-age\s*=\s*"?(\d+)/i.exec(value)?.[1])
-  return age >= YEAR ? undefined : `has Strict-Transport-Security: ${value.slice(0, 80)}, less than a year`
+  // Where a proxy sends it too, browsers take the first (RFC 6797, 8.1).
+  const [first = ''] = value.split(',')
+  const ages = first.split(';').map((directive) => /^\s*max-age\s*=\s*"?(\d+)"?\s*$/i.exec(directive)?.[1])
+  const age = Number(ages.find((seconds) => seconds !== undefined))
+  if (age >= YEAR) return undefined
+  const problem = `has Strict-Transport-Security: ${value.slice(0, 80)}, less than a year`
+  return age >= HALF_A_YEAR ? { problem, severity: 'low' } : problem
 }
 
 export function contentType(answer: Answer): Fault {

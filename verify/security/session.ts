@@ -2,6 +2,7 @@
 import { parseSetCookie } from 'set-cookie-parser'
 import { field, parseJson } from '../../lib/json.ts'
 import type { SecuritySettings } from '../../lib/settings/gates.ts'
+import type { Fault } from './check.ts'
 import type { Answer, Question } from './client.ts'
 
 export type SignIn = NonNullable<SecuritySettings['signIn']>
@@ -41,8 +42,14 @@ export function sessionHeaders({ cookies, token }: Session): Record<string, stri
   return { cookie: cookies.map(({ name, value }) => `${name}=${value}`).join('; ') }
 }
 
-/** Sessions that must be refused, made of one that is honoured. Pure. */
-export function forgeries(session: Session): { what: string; session: Session }[] {
+/**
+ * Sessions that must be refused, made of one that is honoured. Pure.
+ * @param names of its account, and of another
+ */
+export function forgeries(
+  session: Session,
+  names?: { own: string; other: string },
+): { what: string; session: Session }[] {
   const change = (alter: (value: string) => string): Session => ({
     cookies: session.cookies.map(({ name, value }) => ({ name, value: alter(value) })),
     ...(session.token !== undefined && { token: alter(session.token) }),
@@ -59,18 +66,92 @@ export function forgeries(session: Session): { what: string; session: Session }[
         session: change((value) => (isJwt(value) ? forge(value) : value)),
       }))
     : []
-  return [...opaque, ...jwts]
+  const others = names && change((value) => renamed(value, names))
+  const taken = JSON.stringify(others) === JSON.stringify(session) ? undefined : others
+  const impersonated = taken ? [{ what: 'the name of another account in it', session: taken }] : []
+  return [...opaque, ...jwts, ...impersonated]
 }
 
+/** The other's name in place of one's own, also in what is base64. */
+function renamed(value: string, { own, other }: { own: string; other: string }): string {
+  if (value.includes(own)) return value.replaceAll(own, other)
+  const text = readable(value)
+  return text?.includes(own) ? Buffer.from(text.replaceAll(own, other)).toString('base64') : value
+}
+
+/** What base64 holds, if that is text. */
+function readable(value: string): string | undefined {
+  const raw = value.replaceAll('%3D', '=')
+  const text = /^[\w+/-]+=*$/.test(raw) ? Buffer.from(raw, 'base64').toString() : ''
+  return /^[\x20-\x7e]+$/.test(text) ? text : undefined
+}
+
+/** In characters: 64 bits written as hex, the least that OWASP takes for a session id. */
+const SHORTEST_ID = 16
+/** Ids this near each other are counted, or are times. */
+const NEAR = 1000n
+/** Bits that two ids of 64 bits differ in all but always: in one of 10,000 pairs they begin or end alike for longer. */
+const LEAST_BITS = 48
+
+/** Whether one may be guessed who was handed the other: two ids of one account. Those that are the same say nothing. Pure. */
+export function guessable(one: string, other: string): Fault {
+  const [a, b] = [readable(one) ?? one, readable(other) ?? other]
+  const apart = a === b ? undefined : distance(a, b)
+  if (apart !== undefined && apart <= NEAR)
+    return { problem: `hands out session ids that are ${apart} apart`, severity: 'critical' }
+  if (one.length < SHORTEST_ID) return `hands out session ids of ${one.length} characters`
+  if (a !== b && bits(a, b) < LEAST_BITS) return 'hands out session ids that differ in few characters'
+  return undefined
+}
+
+/** Of two that are the same but for one number, in decimals or hex. */
+function distance(a: string, b: string): bigint | undefined {
+  const same = a.slice(0, begin(a, b))
+  for (const [digits, prefix] of [
+    ['\\d', ''],
+    ['[\\da-f]', '0x'],
+  ] as const) {
+    const start = same.replace(new RegExp(`${digits}+$`, 'i'), '').length
+    const [left, right] = [a, b].map((id) => new RegExp(`^(${digits}+)(.*)$`, 'is').exec(id.slice(start)))
+    if (!left?.[1] || !right?.[1] || left[2] !== right[2]) continue
+    const apart = BigInt(prefix + left[1]) - BigInt(prefix + right[1])
+    return apart < 0n ? -apart : apart
+  }
+  return undefined
+}
+
+/** How many characters two begin with alike. */
+function begin(a: string, b: string): number {
+  let at = 0
+  while (at < a.length && a[at] === b[at]) at++
+  return at
+}
+
+/** What the part in which two differ could hold, by its length and the characters in it. */
+function bits(a: string, b: string): number {
+  const from = begin(a, b)
+  let end = 0
+  while (end < Math.min(a.length, b.length) - from && a.at(-1 - end) === b.at(-1 - end)) end++
+  const parts = [a, b].map((id) => id.slice(from, id.length - end))
+  const alphabet = alphabets.find(({ only }) => only.test(parts.join('')))
+  return Math.max(...parts.map((part) => part.length)) * Math.log2(alphabet?.letters ?? 64)
+}
+
+const alphabets = [
+  { only: /^\d*$/, letters: 10 },
+  { only: /^[\da-f]*$/i, letters: 16 },
+  { only: /^([\da-z]*|[\dA-Z]*)$/, letters: 36 },
+]
+
 /**
- * Another letter at about this share of it. Never one of the last two: the last letter of base64 holds bits that
+ * Another letter, or another digit, at about this share of it. Never one of the last two: the last letter of base64 holds bits that
  * are thrown away, so that a change there may change nothing. Never inside a `%3D`.
  */
 export function flipped(value: string, share: number): string {
   const letters = [...value.matchAll(/%[\da-f]{2}|[a-z\d]/gi)].filter(([letter]) => letter.length === 1)
   const usable = letters.slice(0, Math.max(1, letters.length - 2))
   const { index, 0: letter } = usable[Math.floor((usable.length - 1) * share)] ?? { index: 0, 0: '' }
-  const other = /a/i.test(letter) ? 'b' : 'a'
+  const other = /\d/.test(letter) ? String((Number(letter) + 1) % 10) : /a/i.test(letter) ? 'b' : 'a'
   return value.slice(0, index) + other + value.slice(index + letter.length)
 }
 

@@ -2,8 +2,8 @@
 import { NotApplicable, Unanswered, each, found, type Check, type Observation } from './check.ts'
 import type { Answer } from './client.ts'
 import { refusal } from './access.ts'
-import { forgeries, sessionHeaders, signInQuestion } from './session.ts'
-import type { Protected, Site } from './site.ts'
+import { forgeries, guessable, sessionHeaders, signInQuestion } from './session.ts'
+import type { Protected, SignedIn, Site } from './site.ts'
 
 const sessions = 'https://cheatsheetseries.owasp.org/cheatsheets/Session_Management_Cheat_Sheet.html'
 
@@ -23,12 +23,31 @@ export const sessionChecks: Check[] = [
     reference: 'https://www.rfc-editor.org/rfc/rfc8725#section-3.1',
     probe: async (site) => {
       const { method, path, headers } = witness(site)
-      const { session } = await site.session('user')
-      return each('altered session', forgeries(session), async ({ what, session: forged }) => {
+      const { name, session } = await site.session('user')
+      const other = site.nameOf('other')
+      const names = other === undefined ? undefined : { own: name, other }
+      return each('altered session', forgeries(session, names), async ({ what, session: forged }) => {
         const sent = { ...headers, ...sessionHeaders(forged) }
         const answer = await site.ask({ method, path, headers: sent, note: `with a session: ${what}` })
         return found(answer, refusal(answer, [401, 403]))
       })
+    },
+  },
+  {
+    id: 'session-guessable',
+    severity: 'high',
+    expected: 'session ids have 16 characters at least, and two of them have little in common',
+    fix: 'Make session ids of 128 bits from a cryptographically secure generator, and look everything else up by them.',
+    reference: `${sessions}#session-id-entropy`,
+    probe: async (site) => {
+      const [one, other] = await Promise.all([site.session('user'), site.again()])
+      const names = await site.sessionCookies(one)
+      const pairs = names.map((name) => [valueOf(one, name), valueOf(other, name)] as const)
+      const { token } = one.session
+      if (token !== undefined) pairs.push([token, other.session.token ?? ''])
+      return each('session id', pairs, ([first, second]) =>
+        Promise.resolve(found(other.answer, guessable(first, second))),
+      )
     },
   },
   {
@@ -42,7 +61,8 @@ export const sessionChecks: Check[] = [
       if (!signOut) throw new NotApplicable('signIn.signOut is not declared')
       const { method, path, headers } = witness(site)
       // One of its own: the checks beside it still need theirs.
-      const { name, session } = await site.signIn('user')
+      const second = await site.again()
+      const { name, session } = second
       return each('ended session', [session], async () => {
         const own = sessionHeaders(session)
         const ended = await site.ask({
@@ -53,6 +73,7 @@ export const sessionChecks: Check[] = [
         })
         if (ended.status >= 400)
           throw new Unanswered(`${signOut.method} ${signOut.path} answered ${ended.status}`)
+        site.ended(second)
         const note = `with the session of ${name}, signed out`
         const answer = await site.ask({ method, path, headers: { ...headers, ...own }, note })
         return found(answer, stillOpen(answer))
@@ -85,6 +106,10 @@ export const sessionChecks: Check[] = [
     },
   },
 ]
+
+function valueOf({ session }: SignedIn, name: string): string {
+  return session.cookies.find((cookie) => cookie.name === name)?.value ?? ''
+}
 
 function stillOpen(answer: Answer): ReturnType<typeof refusal> {
   if (answer.status < 300) return `answered ${answer.status} to a session that was signed out`

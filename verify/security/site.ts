@@ -3,6 +3,7 @@ import type { Target } from '../../lib/check.ts'
 import type { Accounts, SecuritySettings } from '../../lib/settings/gates.ts'
 import { NotApplicable, Unanswered, answered } from './check.ts'
 import { Client, type Answer, type Question } from './client.ts'
+import { isSession } from './cookies.ts'
 import { Secrets } from './secrets.ts'
 import { sessionHeaders, sessionOf, signInQuestion, type Session } from './session.ts'
 
@@ -53,6 +54,10 @@ export class Site {
   readonly #variables: Record<string, string | undefined>
   readonly #answers = new Map<string, Promise<Answer>>()
   readonly #sessions = new Map<Who, Promise<SignedIn>>()
+  #again: Promise<SignedIn> | undefined
+  #sessionCookies: Promise<string[]> | undefined
+  /** Sessions that are to be ended. */
+  readonly #open = new Set<SignedIn>()
 
   constructor({ settings, accounts, variables, world }: Briefing, target: Target, signal: AbortSignal) {
     const { now = Date.now, ca, plainPort = 80, timeout = LONGEST } = world
@@ -133,6 +138,7 @@ export class Site {
       throw new Unanswered(`signing in as ${account.name} answered ${answer.status} and gave no session`)
     if (session.token !== undefined) this.secrets.add(session.token)
     const signedIn = { name: account.name, session, answer }
+    this.#open.add(signedIn)
     const [control] = this.readable
     if (control) await this.read(control, signedIn)
     return signedIn
@@ -143,6 +149,45 @@ export class Site {
     const session = this.#sessions.get(who) ?? this.signIn(who)
     this.#sessions.set(who, session)
     return session
+  }
+
+  /** A second one of the test account, which may be ended. @throws NotApplicable, Unanswered */
+  again(): Promise<SignedIn> {
+    this.#again ??= this.signIn('user')
+    return this.#again
+  }
+
+  /** It was ended by who asks what becomes of it then. */
+  ended(signedIn: SignedIn): void {
+    this.#open.delete(signedIn)
+  }
+
+  nameOf(who: Who): string | undefined {
+    return this.#accounts?.[who]?.name
+  }
+
+  /** The names of the cookies that are the session of the test account: without them it is not honoured. @throws Unanswered */
+  sessionCookies(user: SignedIn): Promise<string[]> {
+    this.#sessionCookies ??= this.#needed(user)
+    return this.#sessionCookies
+  }
+
+  async #needed({ name, session }: SignedIn): Promise<string[]> {
+    const { cookies } = session
+    const names = [...new Set(cookies.map((cookie) => cookie.name))]
+    const [control] = this.readable
+    const needed: string[] = []
+    for (const left of names.length > 1 && control ? names : []) {
+      const rest = { cookies: cookies.filter((cookie) => cookie.name !== left) }
+      const headers = { ...control?.headers, ...sessionHeaders(rest) }
+      const note = `with the session of ${name}, without its cookie ${left}`
+      const { status } = await this.ask({ ...control, path: control?.path ?? '/', headers, note })
+      if (status >= 300) needed.push(left)
+    }
+    if (needed.length > 0) return needed
+    // Each is enough, or none can be asked for: what looks like one, or something must be it.
+    const likely = cookies.filter((cookie) => isSession(cookie, true)).map((cookie) => cookie.name)
+    return likely.length > 0 ? likely : names
   }
 
   /** Where nobody can sign in there is none. @throws Unanswered */
@@ -172,10 +217,8 @@ export class Site {
   async signOut(): Promise<void> {
     const { signOut } = this.settings.signIn ?? {}
     if (!signOut) return
-    const open = await Promise.allSettled(this.#sessions.values())
-    const sessions = open.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
     await Promise.allSettled(
-      sessions.map(({ name, session }) =>
+      [...this.#open].map(({ name, session }) =>
         this.ask({
           ...signOut,
           headers: sessionHeaders(session),

@@ -150,7 +150,8 @@ export function application(weak: ReadonlySet<string>, { https = false } = {}): 
       const limited = !is('sign-in-rate-limit') && failures > 3
       return limited ? { ...text(429, 'wait'), headers: { 'retry-after': '60' } } : text(401, 'no')
     }
-    const token = Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString('base64url')
+    const random = Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString('base64url')
+    const token = is('session-guessable') ? `${1000 + sessions.size}-of-many-sessions` : random
     sessions.set(token, name)
     const flags = is('cookie-flags') ? '' : `; HttpOnly; SameSite=Strict${https ? '; Secure' : ''}`
     return {
