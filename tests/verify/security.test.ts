@@ -1,9 +1,10 @@
 /** The gate as a whole: against servers whose weaknesses are known, and against servers that misbehave. */
 import { beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import type { Socket } from 'node:net'
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import { objections } from '../../lib/check.ts'
 import { catalogue } from '../../verify/security/catalogue.ts'
-import { application, passwords, serve, socketServer, type App } from './security/application.ts'
+import { application, passwords, serve, socketServer, type App, type Call } from './security/application.ts'
 import { certificate, type Pair } from './security/certificates.ts'
 import { accounts, check, named, settings, variables, type Ran } from './security/settings.ts'
 
@@ -490,6 +491,79 @@ describe('a question that was not answered is no pass', () => {
     expect(server.requests.filter((one) => one.startsWith('DELETE /api/notes/'))).toHaveLength(1)
   })
 })
+
+describe('an interrupt is followed within 3 s, whatever the server does', () => {
+  const never = () => new Promise<never>(() => {})
+  const made = (call: Call): boolean => call.method === 'POST' && call.path === '/api/notes'
+  const hanging: [string, (call: Call) => boolean][] = [
+    ['from the first question', () => true],
+    ['from the sign-in', ({ method, path }) => method === 'POST' && path === '/login'],
+    ['while something is made', made],
+    ['while it is read', ({ path }) => path.startsWith('/api/notes/')],
+    ['while it is removed', ({ method, path }) => method === 'DELETE' && path.startsWith('/api/notes/')],
+    ['while sessions are ended', ({ method, path }) => method === 'DELETE' && path === '/login'],
+  ]
+
+  /** ms from the interrupt to the end; it comes when the server has been silent for a while. */
+  async function interrupted(url: string, hangs: Promise<unknown>): Promise<number> {
+    const stop = new AbortController()
+    const ended = check(url, settings(), { signal: stop.signal }).catch((error: unknown) => error)
+    await hangs
+    await Bun.sleep(50)
+    const at = performance.now()
+    stop.abort(new Error('SIGINT'))
+    expect(await ended).toEqual(new Error('SIGINT'))
+    return performance.now() - at
+  }
+
+  test('over http, at any point', async () => {
+    const times = hanging.map(async ([where, hangs]) => {
+      const app = application(new Set())
+      const { promise, resolve } = Promise.withResolvers<void>()
+      await using server = await serve(async (call) => {
+        if (!hangs(call)) return app(call)
+        resolve()
+        return await never()
+      })
+      return [where, await interrupted(server.url, promise)] as const
+    })
+    for (const [where, ms] of await Promise.all(times)) expect([where, ms < 3000]).toEqual([where, true])
+  })
+
+  test('in a TLS handshake, and in an answer that never ends', async () => {
+    const treats = [
+      ['https', () => {}],
+      ['http', (socket: Socket) => void socket.write('HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nha')],
+    ] as const
+    const times = treats.map(async ([scheme, treat]) => {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      await using server = await socketServer((socket) => {
+        treat(socket)
+        resolve()
+      })
+      return await interrupted(server.url.replace('http', scheme), promise)
+    })
+    for (const ms of await Promise.all(times)) expect(ms).toBeLessThan(3000)
+  })
+})
+
+test.each(['gzip', 'deflate', 'br'] as const)(
+  'what is answered compressed by %s, unasked, is judged all the same',
+  async (encoding) => {
+    const pack = { gzip: gzipSync, deflate: deflateSync, br: brotliCompressSync }[encoding]
+    const server = Bun.serve({
+      hostname: '127.0.0.1',
+      port: 0,
+      fetch: ({ url }) =>
+        new URL(url).pathname === '/.env'
+          ? new Response(pack('DB_PASSWORD=hunter2'), { headers: { 'content-encoding': encoding } })
+          : new Response('no', { status: 404 }),
+    })
+    const { findings } = await check(server.url.origin, settings(), { part: 'passive' })
+    await server.stop(true)
+    expect(findings.filter(({ id }) => id === 'exposed-files').map(({ path }) => path)).toEqual(['/.env'])
+  },
+)
 
 async function waived(
   waivers: { id: string; path?: string; reason: string; expires: string }[],

@@ -2,6 +2,8 @@
  * The requests of the security checks: paced, counted, bounded in number, time and size, each on a connection of
  * its own. undici sends a path as it is given; Bun's fetch folds `..` away and loses the answer to TRACE.
  */
+import { pipeline, type Duplex, type Readable } from 'node:stream'
+import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import { Agent } from 'undici/index.js'
 import type { Target } from '../../lib/check.ts'
 import { seconds, systemClock } from '../../lib/clock.ts'
@@ -140,17 +142,14 @@ export class Client {
     const entry: Logged = { method, path: shortened(path), note, answer: 'no answer' }
     this.requests.push(entry)
     const limit = AbortSignal.timeout(timeout)
+    const until = AbortSignal.any([insist ? this.#over.signal : signal, limit])
     try {
-      const {
-        statusCode,
-        headers: answered,
-        body: stream,
-      } = await this.#agent.request({
+      const asked = this.#agent.request({
         origin,
         path,
         method,
         reset: true,
-        signal: AbortSignal.any([insist ? this.#over.signal : signal, limit]),
+        signal: until,
         headers: {
           'user-agent': 'deploy-scripts',
           'x-deploy-verification': target.verification,
@@ -158,7 +157,9 @@ export class Client {
         },
         ...(body !== undefined && { body }),
       })
-      const { text, bytes } = await beginning(stream)
+      // undici hears of an interrupt only once it is connected.
+      const { statusCode, headers: answered, body: stream } = await Promise.race([asked, aborted(until)])
+      const { text, bytes } = await beginning(decoded(stream, answered['content-encoding']))
       entry.answer = statusCode
       this.#silences = 0
       const cookies = [answered['set-cookie'] ?? []].flat()
@@ -179,6 +180,28 @@ export class Client {
       throw silent ? new Silent(question) : new Unanswered(question, { cause: error })
     }
   }
+}
+
+const decoders = new Map<unknown, () => Duplex>([
+  ['gzip', createGunzip],
+  ['x-gzip', createGunzip],
+  ['deflate', createInflate],
+  ['br', createBrotliDecompress],
+])
+
+/** Some answer compressed to who did not ask for it, and what is in it is judged all the same. */
+function decoded(stream: Readable, encoding: unknown): Readable {
+  const decoder = decoders.get(encoding)
+  // What breaks breaks the reading.
+  return decoder ? pipeline(stream, decoder(), () => {}) : stream
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const stop = (): void => reject(signal.reason)
+    if (signal.aborted) stop()
+    else signal.addEventListener('abort', stop, { once: true })
+  })
 }
 
 /** The rest of what is too long is not waited for. */
