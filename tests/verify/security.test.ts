@@ -492,29 +492,27 @@ describe('a question that was not answered is no pass', () => {
   })
 })
 
+/** ms from the interrupt to the end; it comes when the server has been silent for a while. */
+async function interrupted(url: string, hangs: Promise<unknown>): Promise<number> {
+  const stop = new AbortController()
+  const ended = check(url, settings(), { signal: stop.signal }).catch((error: unknown) => error)
+  await hangs
+  await Bun.sleep(50)
+  const at = performance.now()
+  stop.abort(new Error('SIGINT'))
+  expect(await ended).toEqual(new Error('SIGINT'))
+  return performance.now() - at
+}
+
 describe('an interrupt is followed within 3 s, whatever the server does', () => {
-  const never = () => new Promise<never>(() => {})
-  const made = (call: Call): boolean => call.method === 'POST' && call.path === '/api/notes'
   const hanging: [string, (call: Call) => boolean][] = [
     ['from the first question', () => true],
     ['from the sign-in', ({ method, path }) => method === 'POST' && path === '/login'],
-    ['while something is made', made],
+    ['while something is made', ({ method, path }) => method === 'POST' && path === '/api/notes'],
     ['while it is read', ({ path }) => path.startsWith('/api/notes/')],
     ['while it is removed', ({ method, path }) => method === 'DELETE' && path.startsWith('/api/notes/')],
     ['while sessions are ended', ({ method, path }) => method === 'DELETE' && path === '/login'],
   ]
-
-  /** ms from the interrupt to the end; it comes when the server has been silent for a while. */
-  async function interrupted(url: string, hangs: Promise<unknown>): Promise<number> {
-    const stop = new AbortController()
-    const ended = check(url, settings(), { signal: stop.signal }).catch((error: unknown) => error)
-    await hangs
-    await Bun.sleep(50)
-    const at = performance.now()
-    stop.abort(new Error('SIGINT'))
-    expect(await ended).toEqual(new Error('SIGINT'))
-    return performance.now() - at
-  }
 
   test('over http, at any point', async () => {
     const times = hanging.map(async ([where, hangs]) => {
@@ -523,7 +521,7 @@ describe('an interrupt is followed within 3 s, whatever the server does', () => 
       await using server = await serve(async (call) => {
         if (!hangs(call)) return app(call)
         resolve()
-        return await never()
+        return await new Promise<never>(() => {})
       })
       return [where, await interrupted(server.url, promise)] as const
     })
