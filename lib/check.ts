@@ -32,6 +32,8 @@ export interface Target {
   forwarded?: boolean
   /** Where users are at the same time, for what is compared with it. */
   live?: string
+  /** Where users reach the application or will, if that is elsewhere: what belongs to the address is asked there. */
+  address?: string
 }
 
 /**

@@ -47,7 +47,7 @@ const options = {
   junit: { type: 'string' },
 } as const
 
-type Where = Pick<Target, 'url' | 'color' | 'forwarded' | 'live'>
+type Where = Pick<Target, 'url' | 'color' | 'forwarded' | 'live' | 'address'>
 
 if (import.meta.main) {
   await main(usage, options, async (script) => {
@@ -91,7 +91,8 @@ if (import.meta.main) {
       if (observed.preview?.spec.selector.color !== color) {
         throw new DeployError(`The preview does not lead to ${color}: it is pointed there by a deployment`)
       }
-      await withPreview(world, (preview) => check({ ...preview, live: environment.url, color }))
+      const users = { live: environment.url, address: environment.url }
+      await withPreview(world, (preview) => check({ ...preview, ...users, color }))
     }
   })
 }

@@ -8,7 +8,10 @@ import { text } from '../lib/cli/cli.ts'
 import { seconds } from '../lib/clock.ts'
 import { DeployError, Exit, sentence } from '../lib/errors.ts'
 import type { Environment } from '../lib/settings/file.ts'
+import type { Skip } from '../lib/settings/gates.ts'
+import { harmless } from '../lib/text.ts'
 import { keepResults } from './results.ts'
+import { without } from './skips.ts'
 import { askedAgain, keptCheck, smoke } from './smoke.ts'
 
 export const kinds = ['smoke', 'performance', 'ui', 'security', 'page-quality'] as const
@@ -56,23 +59,33 @@ type Suite = Partial<Record<Kind, Gate>>
  * after going back, what says that the release from before works.
  */
 export function gatesOf(environment: Environment, { only, skip = [], reason = '' }: Choice = {}): Gates {
+  const { smoke: checks, witness, security, verification } = environment
+  const probes = probesOf(environment)
   const wanted = ([kind]: [string, Gate]): boolean => !only || only.some((name) => name === kind)
-  const declared: Suite = Object.fromEntries(Object.entries(declaredBy(environment)).filter(wanted))
+  const declared: Suite = Object.fromEntries(Object.entries(declaredBy(environment, probes)).filter(wanted))
   const missing = only?.filter((kind) => !declared[kind]) ?? []
   if (missing.length > 0)
     throw new DeployError(`deploy.yaml declares no ${missing.join(', ')} for ${environment.name}`, Exit.usage)
   for (const kind of skip) if (declared[kind]) declared[kind] = skipped(kind, reason)
+  const left = (kind: Kind): boolean => skip.includes(kind)
   const { smoke: alive } = declared
-  const back: Suite = { ...(alive && { smoke: alive }) }
-  const live: Suite = { ...back, ...(declared.security && { security: passive(environment, skip, reason) }) }
-  const { verification } = environment
+  const back: Suite = alive ? { smoke: left('smoke') ? alive : smoke(checks, witness, { moved: true }) } : {}
+  const passive: Gate = async (...look) => await (await probes()).passive(...look)
+  const live: Suite = {
+    ...back,
+    ...(declared.security && { security: left('security') ? declared.security : passive }),
+  }
+  const single: Partial<Record<Kind, readonly Skip[]>> = {
+    smoke: checks.flatMap((check) => (check.skip ? [{ id: check.name, ...check.skip }] : [])),
+    ...(security && { security: security.skip }),
+  }
   return {
     names: kinds
       .filter((kind) => declared[kind])
-      .map((kind) => `${kind}${skip.includes(kind) ? ' (skipped)' : ''}`),
+      .map((kind) => (left(kind) ? `${kind} (skipped)` : without(kind, single[kind] ?? []))),
     preview: suite(declared, verification),
     live: suite(live, verification),
-    kept: declared.smoke && !skip.includes('smoke') ? environment.smoke.map(keptCheck) : [],
+    kept: alive && !left('smoke') ? checks.filter((check) => !check.skip).map(keptCheck) : [],
     back: (went) => suite(smokeOf(environment, back, went, skip), verification),
   }
 }
@@ -86,11 +99,13 @@ function smokeOf(
 ): Suite {
   if (!went || !back.smoke || skip.includes('smoke')) return back
   const checks = askedAgain(went, today)
-  if (checks.length > 0 || witness.color) return { smoke: smoke(checks, witness) }
+  if (checks.length > 0 || witness.color) return { smoke: smoke(checks, witness, { moved: true }) }
   return { smoke: skipped('smoke', 'it went live without a check that can be asked again') }
 }
 
-function declaredBy(environment: Environment): Suite {
+type Probes = () => Promise<{ whole: Gate; passive: Gate }>
+
+function declaredBy(environment: Environment, probes: Probes): Suite {
   const { accounts, ui, pageQuality, performance } = environment
   return {
     ...((environment.smoke.length > 0 || environment.witness.color) && {
@@ -103,9 +118,7 @@ function declaredBy(environment: Environment): Suite {
     ...(ui && {
       ui: async (...look) => await (await import('./ui.ts')).ui(ui, accounts, process.env)(...look),
     }),
-    ...(environment.security && {
-      security: async (...look) => await (await probes(environment)).whole(...look),
-    }),
+    ...(environment.security && { security: async (...look) => await (await probes()).whole(...look) }),
     ...(pageQuality && {
       'page-quality': async (...look) =>
         await (await import('./page-quality.ts')).pageQuality(pageQuality)(...look),
@@ -113,14 +126,14 @@ function declaredBy(environment: Environment): Suite {
   }
 }
 
-async function probes({ security, accounts }: Environment): Promise<{ whole: Gate; passive: Gate }> {
-  if (!security) throw new Error('deploy.yaml declares no security checks')
-  return (await import('./security.ts')).security(security, accounts, process.env)
-}
-
-function passive(environment: Environment, skip: readonly Kind[], reason: string): Gate {
-  if (skip.includes('security')) return skipped('security', reason)
-  return async (...look) => await (await probes(environment)).passive(...look)
+/** The two parts of one gate: the second knows what the first has seen at users' address. */
+function probesOf({ security, accounts }: Environment): Probes {
+  let parts: ReturnType<Probes> | undefined
+  return () => {
+    if (!security) throw new Error('deploy.yaml declares no security checks')
+    parts ??= import('./security.ts').then((gate) => gate.security(security, accounts, process.env))
+    return parts
+  }
 }
 
 function skipped(kind: Kind, reason: string): Gate {
@@ -177,7 +190,9 @@ async function judge(
   try {
     late.throwIfAborted()
     const results = await gate(target, AbortSignal.any([signal, late]), progress)
-    return results.length > 0 ? results : no('no check ran')
+    if (results.length === 0) return no('no check ran')
+    // What an application says is printed, and GitHub's runner obeys some of it.
+    return results.map((result) => ({ ...result, name: harmless(result.name), seen: harmless(result.seen) }))
   } catch (error) {
     signal.throwIfAborted()
     return no(late.aborted ? `no verdict: all checks together have ${seconds(deadline)}` : sentence(error))

@@ -6,21 +6,42 @@ import { createHash } from 'node:crypto'
 import type { CheckResult, Gate, KeptCheck, Target } from '../lib/check.ts'
 import type { WitnessSettings } from '../lib/settings/file.ts'
 import { smokeCheck, type SmokeCheck } from '../lib/settings/gates.ts'
-import { seconds } from '../lib/clock.ts'
+import { seconds, systemClock } from '../lib/clock.ts'
 import { askOnce, type Answer } from '../lib/http.ts'
 import { parseJson } from '../lib/json.ts'
+import { leftOut } from './skips.ts'
 
 type Json = NonNullable<SmokeCheck['expect']['json']>
 
 /** More than any answer a check reads; the rest is not waited for. */
 const MOST_BYTES = 1_000_000
 
+/** Before a check without an answer is made once more, in ms. */
+const PAUSE = 1000
+
+export interface SmokeWorld {
+  /**
+   * Users are there already: one lost request moves nobody, it is asked once more; and a skip that held before holds.
+   */
+  moved?: boolean
+  /** ms since 1970 */
+  now?: () => number
+}
+
 /** The gate of the declared checks; where the application names its color, that the expected one answers. */
-export function smoke(checks: readonly SmokeCheck[], { path, color }: WitnessSettings): Gate {
+export function smoke(
+  checks: readonly SmokeCheck[],
+  { path, color }: WitnessSettings,
+  { moved = false, now = Date.now }: SmokeWorld = {},
+): Gate {
   return async (target, signal) => {
     const naming = color && target.color ? [namesColor(path, color, target.color)] : []
     const results: CheckResult[] = []
-    for (const check of [...checks, ...naming]) results.push(await run(check, target, signal))
+    for (const check of [...checks, ...naming]) {
+      const about = { gate: 'smoke', name: check.name, expected: wish(check) }
+      const skipped = check.skip && leftOut(about, check.skip, moved ? -Infinity : now())
+      results.push(skipped ?? { ...about, ...(await run(check, target, signal, moved)) })
+    }
     return results
   }
 }
@@ -43,10 +64,14 @@ export function keptCheck(check: SmokeCheck): KeptCheck {
   return { name, fingerprint, definition: JSON.stringify(definition) }
 }
 
-/** The checks that a release went live with: as they were kept, or as today's file still has them. */
+/**
+ * The checks that a release went live with: as they were kept, or as today's file still has them. What is left out
+ * today is left out.
+ */
 export function askedAgain(kept: readonly KeptCheck[], today: readonly SmokeCheck[]): SmokeCheck[] {
   return kept.flatMap(({ fingerprint, definition }) => {
-    if (definition === undefined) return today.filter((check) => keptCheck(check).fingerprint === fingerprint)
+    const same = today.filter((check) => keptCheck(check).fingerprint === fingerprint)
+    if (definition === undefined || same.some((check) => check.skip)) return same
     const parsed = smokeCheck.safeParse(parseJson(definition))
     return parsed.success ? [parsed.data] : []
   })
@@ -58,35 +83,40 @@ function namesColor(path: string, name: string, color: string): SmokeCheck {
   return { name: `${color} answers`, method: 'GET', path, headers: {}, expect }
 }
 
-async function run(check: SmokeCheck, target: Target, signal: AbortSignal): Promise<CheckResult> {
-  const { name, method, path, expect } = check
+type Seen = Pick<CheckResult, 'verdict' | 'ms' | 'seen'>
+
+async function run(check: SmokeCheck, target: Target, signal: AbortSignal, moved: boolean): Promise<Seen> {
   const started = performance.now()
-  const answer = await askOnce(new URL(path, target.url), {
+  let answer = await ask(check, target, signal)
+  if (moved && 'failure' in answer) {
+    await systemClock.sleep(PAUSE, signal)
+    answer = await ask(check, target, signal)
+  }
+  const wrong = 'failure' in answer ? answer.failure : problem(check, answer)
+  return {
+    verdict: wrong === undefined ? 'passed' : 'failed',
+    ms: performance.now() - started,
+    seen: wrong ?? `status ${check.expect.status}`,
+  }
+}
+
+function ask(check: SmokeCheck, target: Target, signal: AbortSignal): ReturnType<typeof askOnce> {
+  const { method, path, expect, body } = check
+  const own = { 'user-agent': 'deploy-scripts', 'x-deploy-verification': target.verification }
+  return askOnce(new URL(path, target.url), {
     method,
-    headers: {
-      'user-agent': 'deploy-scripts',
-      'x-deploy-verification': target.verification,
-      ...check.headers,
-    },
-    body: check.body,
+    headers: { ...own, ...check.headers },
+    body,
     within: expect.within,
     most: MOST_BYTES,
     signal,
   })
-  const wrong = 'failure' in answer ? answer.failure : problem(check, answer)
-  return {
-    gate: 'smoke',
-    name,
-    verdict: wrong === undefined ? 'passed' : 'failed',
-    ms: performance.now() - started,
-    expected: `${method} ${path}: ${wish(expect)}`,
-    seen: wrong ?? `status ${expect.status}`,
-  }
 }
 
 /** What is wrong with an answer, as far as it may be shown. */
 function problem({ expect, body, headers }: SmokeCheck, { status, text, cut }: Answer): string | undefined {
-  const long = cut && status === expect.status
+  const read = expect.json !== undefined || expect.text !== undefined
+  const long = cut && read && status === expect.status
   const wrong = long ? `an answer of more than ${MOST_BYTES} bytes` : mismatch(expect, status, text)
   // What comes back to a login may hold a token, and results are kept.
   const withheld = wrong && (body !== undefined || Object.keys(headers).length > 0)
@@ -118,11 +148,10 @@ function contains(value: unknown, expected: unknown): boolean {
   return Object.entries(expected).every(([key, item]) => found.has(key) && contains(found.get(key), item))
 }
 
-function wish({ status, json, text, within }: SmokeCheck['expect']): string {
+function wish({ method, path, expect: { status, json, text, within } }: SmokeCheck): string {
   const more = [json !== undefined && JSON.stringify(json), text !== undefined && `the text "${text}"`]
-  return [`status ${status}`, ...more.filter((part) => part !== false), `within ${seconds(within)}`].join(
-    ', ',
-  )
+  const answer = [`status ${status}`, ...more.filter((part) => part !== false), `within ${seconds(within)}`]
+  return `${method} ${path}: ${answer.join(', ')}`
 }
 
 function excerpt(text: string): string {

@@ -128,6 +128,6 @@ async function verifyPreview(attempt: Attempt, { from, to, replicas }: Plan): Pr
   log.step(`Verify ${to} through the preview`)
   const observed = await ensureLive(attempt, from)
   await pointPreview(attempt, observed, to, replicas)
-  const live = from && { live: environment.url }
-  await withPreview(attempt, (preview) => verify(attempt, 'preview', { ...preview, ...live, color: to }))
+  const users = { address: environment.url, ...(from && { live: environment.url }) }
+  await withPreview(attempt, (preview) => verify(attempt, 'preview', { ...preview, ...users, color: to }))
 }

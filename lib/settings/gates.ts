@@ -1,7 +1,28 @@
 /** What each kind of check is told in deploy.yaml. A kind that is not there, or is `false`, is not run. */
 import { z } from 'zod'
+import { securityChecks } from './security-checks.ts'
 import { threshold } from './threshold.ts'
 import { count, duration, headers, method, path, status, variable } from './scalars.ts'
+
+const isoDate = z.iso.date('expected a date such as 2027-01-31')
+
+/** Why something does not count for a while, and until when. */
+const forNow = {
+  reason: z.string().min(1),
+  /** The last day on which it holds (UTC). From then on it fails. */
+  expires: isoDate,
+}
+const leftOut = z.strictObject(forNow)
+export type LeftOut = z.infer<typeof leftOut>
+
+/**
+ * Single checks of a kind that are not made. It is recorded, and stands in the plan.
+ * @param id of a check: an enumeration where they are known, so that a mistake is found when the file is read
+ */
+export function skips<T extends z.ZodType<string, string>>(id: T) {
+  return z.array(z.strictObject({ id, ...forNow })).default([])
+}
+export type Skip = LeftOut & { id: string }
 
 export const smokeCheck = z.strictObject({
   name: z.string().min(1),
@@ -16,6 +37,8 @@ export const smokeCheck = z.strictObject({
     text: z.string().min(1).optional(),
     within: duration.prefault('5s'),
   }),
+  /** It is not made for a while. */
+  skip: leftOut.optional(),
 })
 export type SmokeCheck = z.infer<typeof smokeCheck>
 export const smoke = z.array(smokeCheck)
@@ -108,15 +131,12 @@ export type PerformanceSettings = z.infer<typeof performance>
 export const severities = ['low', 'medium', 'high', 'critical'] as const
 export type Severity = (typeof severities)[number]
 
-const isoDate = z.iso.date('expected a date such as 2027-01-31')
 const waiver = z.strictObject({
   /** The finding's id, as a report names it. */
   id: z.string().min(1),
   /** Only the finding on this path; without it, wherever it is found. */
   path: path.optional(),
-  reason: z.string().min(1),
-  /** The last day on which it holds (UTC). From then on it fails. */
-  expires: isoDate,
+  ...forNow,
 })
 export type Waiver = z.infer<typeof waiver>
 
@@ -159,6 +179,9 @@ export const security = z.strictObject({
   redirects: z.array(z.strictObject({ path, parameter: z.string().min(1) })).default([]),
   /** Failed sign-ins of an account that does not exist, after which 429 must have come. Opt-in: it may lock out this address. */
   signInAttempts: count.max(50).optional(),
+  /** Findings that do not count. */
   waivers: z.array(waiver).default([]),
+  /** Checks that are not made at all: where one cannot be, such as behind a firewall that refuses what it sends. */
+  skip: skips(z.enum(securityChecks, 'expected the id of a check, as docs/security-checks.md names them')),
 })
 export type SecuritySettings = z.infer<typeof security>

@@ -231,6 +231,62 @@ describe('the gates of an environment', () => {
   })
 })
 
+describe('single checks that are left out', () => {
+  const skip = { reason: 'the proxy answers 503', expires: '2999-01-31' }
+  const [first, ...rest] = all.smoke
+  const some: Environment = {
+    ...all,
+    smoke: [{ ...first!, skip }, ...rest],
+    security: { ...(all.security || undefined)!, skip: [{ id: 'host-header', ...skip }] },
+  }
+
+  test('stand in the plan, with their reason and their end', () => {
+    expect(gatesOf(some, { only: ['smoke', 'security'] }).names).toEqual([
+      `smoke, without ${first?.name} until 2999-01-31 (the proxy answers 503)`,
+      'security, without host-header until 2999-01-31 (the proxy answers 503)',
+    ])
+    const none = { only: ['smoke', 'security'], skip: ['smoke', 'security'], reason: 'no time' } as const
+    expect(gatesOf(some, none).names).toEqual(['smoke (skipped)', 'security (skipped)'])
+  })
+
+  test('are no part of what a release went live with', () => {
+    expect(gatesOf(some).kept).toEqual(rest.map(keptCheck))
+  })
+
+  test('are in the results, before the switch, after it and after going back', async () => {
+    const gates = gatesOf(
+      { ...some, smoke: some.smoke.slice(0, 1), witness: declared.witness },
+      { only: ['smoke'] },
+    )
+    for (const gate of [gates.preview, gates.live, gates.back()]) {
+      const [result] = await gate(target(), never)
+      expect(result).toMatchObject({
+        verdict: 'skipped',
+        seen: 'left out until 2999-01-31: the proxy answers 503',
+      })
+    }
+  })
+
+  test('for too long keep a release from users, and nobody on one that is left', async () => {
+    const late = { ...first!, skip: { ...skip, expires: '2020-01-31' } }
+    const gates = gatesOf({ ...all, smoke: [late] }, { only: ['smoke'] })
+    expect(objections(await gates.preview(target(), never))).toMatchObject([
+      { name: first?.name, seen: expect.stringContaining('its skip has expired') },
+    ])
+    for (const gate of [gates.live, gates.back(), gates.back([keptCheck(late)])]) {
+      const results = await gate(target(), never)
+      expect(results.find(({ name }) => name === first?.name)).toMatchObject({ verdict: 'skipped' })
+    }
+  })
+})
+
+test('what an application says is no command to GitHub’s runner, and nothing that a terminal obeys', async () => {
+  const said = { ...result('ui'), seen: '##[add-mask]a \u001B[31mred\u202E' }
+  expect(await suite({ ui: () => Promise.resolve([said]) }, LONG)(target(), never)).toMatchObject([
+    { seen: '## [add-mask]a red' },
+  ])
+})
+
 test.each([
   [{ only: 'smoke, ui' }, { only: ['smoke', 'ui'] }],
   [

@@ -8,7 +8,7 @@ import { contentSecurityPolicy, framing } from '../../verify/security/csp.ts'
 import { disclosure } from '../../verify/security/errors.ts'
 import { isThere, scriptSources } from '../../verify/security/exposure.ts'
 import { assigns, files, internals } from '../../verify/security/exposed-paths.ts'
-import { covers, hasExpired, judge } from '../../verify/security/findings.ts'
+import { covers, judge } from '../../verify/security/findings.ts'
 import {
   cacheControl,
   contentType,
@@ -18,6 +18,7 @@ import {
 import { offSite, reflection } from '../../verify/security/input.ts'
 import { Secrets } from '../../verify/security/secrets.ts'
 import { flipped, forgeries, guessable, signInQuestion } from '../../verify/security/session.ts'
+import { hasExpired } from '../../verify/skips.ts'
 import { certificateFault, plainFault } from '../../verify/security/transport.ts'
 
 interface Said {
@@ -417,15 +418,35 @@ describe('what an error answer tells', () => {
 
 describe('certificates', () => {
   const now = Date.parse('2030-01-01T00:00:00Z')
-  const fine = { problem: undefined, validTo: 'Mar  1 00:00:00 2030 GMT' }
+  const day = 86_400_000
+  /** Of so many days, of which so many are left. */
+  const shown = (days: number, left: number, problem?: string) => ({
+    problem,
+    validFrom: new Date(now - (days - left) * day).toUTCString(),
+    validTo: new Date(now + left * day).toUTCString(),
+  })
   test.each([
-    ['fine', fine, undefined],
-    ['not trusted', { ...fine, problem: 'self signed' }, 'own'],
-    ['20 days', { ...fine, validTo: 'Jan 21 00:00:00 2030 GMT' }, 'own'],
-    ['22 days', { ...fine, validTo: 'Jan 23 00:00:00 2030 GMT' }, undefined],
-    ['over', { problem: 'expired', validTo: 'Dec 31 00:00:00 2029 GMT' }, 'critical'],
-    ['no date', { ...fine, validTo: 'someday' }, 'own'],
+    ['new', shown(90, 90), undefined],
+    // Renewal comes with a third left.
+    ['90 days, renewed on the last day', shown(90, 30), undefined],
+    ['90 days, 23 left', shown(90, 23), undefined],
+    ['90 days, 22 left', shown(90, 22), 'own'],
+    ['45 days, 15 left', shown(45, 15), undefined],
+    ['45 days, 11 left', shown(45, 11), 'own'],
+    ['6 days, 2 left', shown(6, 2), undefined],
+    ['6 days, 1 left', shown(6, 1), 'own'],
+    ['a year, 80 left', shown(365, 80), 'own'],
+    ['not trusted', shown(90, 90, 'self signed'), 'critical'],
+    ['over', shown(90, -1, 'expired'), 'critical'],
+    ['no end', { ...shown(90, 90), validTo: 'someday' }, 'own'],
+    ['no beginning', { ...shown(90, 90), validFrom: '' }, 'own'],
   ])('%s', (_, certificate, expected) => expect(weight(certificateFault(certificate, now))).toBe(expected))
+
+  test('that little is left brings nobody back who is on the release already', () => {
+    expect(weight(certificateFault(shown(90, 5), now, true))).toBe('low')
+    expect(weight(certificateFault(shown(90, -1), now, true))).toBe('critical')
+    expect(weight(certificateFault(shown(90, 90, 'self signed'), now, true))).toBe('critical')
+  })
 
   const secure = new URL('https://app.example/')
   test.each([

@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import type { Socket } from 'node:net'
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import { objections } from '../../lib/check.ts'
+import { securityChecks } from '../../lib/settings/security-checks.ts'
 import { catalogue } from '../../verify/security/catalogue.ts'
 import { application, passwords, serve, socketServer, type App, type Call } from './security/application.ts'
 import { certificate, type Pair } from './security/certificates.ts'
@@ -230,7 +231,7 @@ describe('each check fails where it should, and it alone', () => {
   test.each([
     ['nobody vouches for it', 365, 'IP:127.0.0.1', false, 0, /self.signed/i],
     ['for another host', 365, 'DNS:other.example', true, 0, /127\.0\.0\.1|altname/i],
-    ['soon over', 7, 'IP:127.0.0.1', true, 0, /expires on/],
+    ['soon over', 7, 'IP:127.0.0.1', true, 6, /expires on/],
     ['over', 7, 'IP:127.0.0.1', true, 8, /expired on/],
   ])('certificate: %s', async (_, days, name, trusted, daysLater, seen) => {
     const pair = await certificate(days, name)
@@ -669,6 +670,10 @@ test('docs/security-checks.md names the checks of the catalogue, with their seve
     catalogue.map(({ id, severity }) => `${id} ${severity}`),
   )
   for (const { reference } of catalogue) expect(text).toContain(reference)
+})
+
+test('lib/settings names the checks of the catalogue', () => {
+  expect<readonly string[]>(securityChecks).toEqual(ids)
 })
 
 test('no two checks have one name', () => {

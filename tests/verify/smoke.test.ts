@@ -148,16 +148,30 @@ describe('a check', () => {
     expect(ms).toBeLessThan(5000)
   })
 
-  test('fails for a body of 1 GiB, without reading it all', async () => {
+  test.each([
+    ['passes', { within: 20_000 }, 'passed', 'status 200'],
+    [
+      'fails where it should be read',
+      { within: 20_000, text: 'y' },
+      'failed',
+      'an answer of more than 1000000 bytes',
+    ],
+    [
+      'fails for another status',
+      { within: 20_000, status: 204 },
+      'failed',
+      `status 200: ${'x'.repeat(160)}…`,
+    ],
+  ] as const)('a body of 1 GiB %s, and is not read to its end', async (_, expected, verdict, seen) => {
     const { body, sent } = gibibyte()
     const server = Bun.serve({
       hostname: '127.0.0.1',
       port: 0,
       fetch: () => new Response(body),
     })
-    const [result] = await ask(`http://127.0.0.1:${server.port}`, [check({ within: 20_000 })])
+    const [result] = await ask(`http://127.0.0.1:${server.port}`, [check(expected)])
     await server.stop(true)
-    expect(result).toMatchObject({ verdict: 'failed', seen: 'an answer of more than 1000000 bytes' })
+    expect(result).toMatchObject({ verdict, seen })
     expect(sent()).toBeLessThan(2 ** 28)
   })
 
@@ -312,5 +326,73 @@ describe('what a record keeps of a check, and asks again', () => {
   test.each([500, 1500, 60_000])('a deadline of %d ms is the same afterwards', (within) => {
     const slow = check({ within }, { path: '/' })
     expect(askedAgain([keptCheck(slow)], [])).toEqual([slow])
+  })
+})
+
+describe('a check that is left out', () => {
+  const skip = { reason: 'the proxy answers 503', expires: '2030-01-31' }
+  const left = check({}, { skip })
+  const on = (date: string, moved = false) =>
+    smoke([left], unnamed, { now: () => Date.parse(date), moved })(
+      { url: 'http://127.0.0.1:1', verification: 'v', evidence },
+      never,
+    )
+
+  test('is not made, and says why and until when', async () => {
+    expect(await on('2030-01-31T23:59:59Z')).toMatchObject([
+      { name: 'health', verdict: 'skipped', seen: 'left out until 2030-01-31: the proxy answers 503' },
+    ])
+  })
+
+  test('for too long fails, and is named', async () => {
+    expect(await on('2030-02-01T00:00:00Z')).toMatchObject([
+      {
+        name: 'health',
+        verdict: 'failed',
+        seen: 'its skip has expired, it was left out until 2030-01-31: the proxy answers 503',
+      },
+    ])
+  })
+
+  test('for too long moves nobody back who was let through by it', async () => {
+    expect(await on('2030-02-01T00:00:00Z', true)).toMatchObject([{ verdict: 'skipped' }])
+  })
+
+  test('is known as the same check', () => {
+    expect(keptCheck(left)).toEqual(keptCheck(check()))
+  })
+})
+
+async function judgedOnce(moved: boolean, lost: number): Promise<[string | undefined, number]> {
+  let asked = 0
+  await using server = await rawServer((socket) => {
+    if (++asked <= lost) socket.destroy()
+    else socket.write(answer(200, 'fine'))
+  })
+  const where = { url: server.url, verification: 'v', evidence }
+  const [result] = await smoke([check()], unnamed, { moved })(where, never)
+  return [result?.verdict, asked]
+}
+
+describe('once users are there, one request that is lost is asked again', () => {
+  test.each<[boolean, number, string, number]>([
+    [true, 1, 'passed', 2],
+    [true, 2, 'failed', 2],
+    [false, 1, 'failed', 1],
+  ])('moved %p, %d lost: %s', async (moved, lost, verdict, asked) => {
+    expect(await judgedOnce(moved, lost)).toEqual([verdict, asked])
+  })
+
+  test('a wrong answer is an answer', async () => {
+    let asked = 0
+    await using server = await rawServer((socket) => {
+      asked++
+      socket.write(answer(503, 'down'))
+    })
+    const where = { url: server.url, verification: 'v', evidence }
+    expect(await smoke([check()], unnamed, { moved: true })(where, never)).toMatchObject([
+      { verdict: 'failed' },
+    ])
+    expect(asked).toBe(1)
   })
 })

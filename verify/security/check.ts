@@ -13,6 +13,13 @@ export interface Check {
   reference: string
   /** A few GET requests without an account: may also be asked of what users see. */
   passive?: true
+  /**
+   * It belongs to the address that users reach, and is asked there before they are moved: the way to it, or what is
+   * answered there, by what is live.
+   */
+  address?: 'way' | 'answers'
+  /** Whether a release brings itself what users' address lacks. @throws Unanswered */
+  mends?: (site: Site) => Promise<boolean>
   /** Only when all others are done: it may lock this address out. */
   last?: true
   /** @throws NotApplicable, Unanswered, or what the run was aborted with */

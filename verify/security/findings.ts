@@ -1,6 +1,7 @@
 /** From what a check found to its verdict: findings, waivers, thresholds. Pure. */
 import type { CheckResult } from '../../lib/check.ts'
 import { severities, type Severity, type Waiver } from '../../lib/settings/gates.ts'
+import { hasExpired } from '../skips.ts'
 import { shortened, type Check, type Observation, type Outcome } from './check.ts'
 
 export interface Finding {
@@ -15,6 +16,13 @@ export interface Finding {
   reference: string
   /** It does not count: the reason, and until when. */
   waived?: { reason: string; expires: string }
+  /** It does not count: it was there before the switch. */
+  before?: true
+}
+
+/** What a finding is known again by, in another run: the same fault in the same place. */
+export function placeOf({ id, path, problem }: Pick<Finding, 'id' | 'path' | 'problem'>): string {
+  return [id, path, problem].join(' ').replace(/zx[0-9a-f]{8}/g, 'canary')
 }
 
 export interface Judged {
@@ -28,33 +36,28 @@ export interface Policy {
   waivers: readonly Waiver[]
   /** ms since 1970 */
   now: number
-}
-
-const DAY = 86_400_000
-
-/** It holds to the end of its last day, in UTC. */
-export function hasExpired({ expires }: Waiver, now: number): boolean {
-  return !(now < Date.parse(expires) + DAY)
+  /** The places of what was wrong already. */
+  before?: ReadonlySet<string> | undefined
 }
 
 export function covers(waiver: Waiver, id: string, path: string): boolean {
   return waiver.id === id && (waiver.path === undefined || waiver.path === path.replace(/\?.*/, ''))
 }
 
-function findingOf(check: Check, observation: Observation, { waivers, now }: Policy): Finding {
+function findingOf(check: Check, observation: Observation, { waivers, now, before }: Policy): Finding {
   const { problem, severity = check.severity, method, path, sent, back } = observation
   const waiver = waivers.find((one) => covers(one, check.id, path) && !hasExpired(one, now))
+  const place = { id: check.id, path: shortened(path), problem }
   return {
-    id: check.id,
+    ...place,
     severity,
     method,
-    path: shortened(path),
-    problem,
     sent: sent.length > 200 ? `${sent.slice(0, 200)}…` : sent,
     back,
     fix: check.fix,
     reference: check.reference,
     ...(waiver && { waived: { reason: waiver.reason, expires: waiver.expires } }),
+    ...(before?.has(placeOf(place)) && { before: true }),
   }
 }
 
@@ -65,12 +68,16 @@ export function judge(check: Check, { seen, observations, unanswered }: Outcome,
   const findings = observations
     .map((observation) => findingOf(check, observation, policy))
     .toSorted((a, b) => rank(b.severity) - rank(a.severity))
-  const open = findings.filter(({ waived }) => !waived)
+  const [old, open] = [
+    findings.filter((one) => one.before),
+    findings.filter((one) => !one.waived && !one.before),
+  ]
   const failing = open.filter(({ severity }) => rank(severity) >= rank(policy.failOn))
   const [waived] = findings.filter((finding) => finding.waived)
   if (failing.length > 0) return { verdict: 'failed', seen: told(failing), findings }
   if (unanswered.length > 0) return { verdict: 'inconclusive', seen: list(unanswered), findings }
   if (open.length > 0) return { verdict: 'passed', seen: `${told(open)}; below ${policy.failOn}`, findings }
+  if (old.length > 0) return { verdict: 'passed', seen: `${told(old)}; there before the switch`, findings }
   if (waived?.waived) {
     const { reason, expires } = waived.waived
     return { verdict: 'passed', seen: `${told([waived])}; waived until ${expires}: ${reason}`, findings }

@@ -8,7 +8,7 @@ import type { Answer } from './client.ts'
 import { contentSecurityPolicy, framing } from './csp.ts'
 import { isHtml, type Site } from './site.ts'
 
-interface Rule extends Omit<Check, 'probe' | 'passive'> {
+interface Rule extends Omit<Check, 'probe' | 'passive' | 'mends'> {
   /** Declared pages and an HTML error page; these and what protected endpoints answer; what an account sees. */
   on: 'pages' | 'answers' | 'private'
   httpsOnly?: true
@@ -49,6 +49,7 @@ const rules: Rule[] = [
     reference:
       'https://cheatsheetseries.owasp.org/cheatsheets/HTTP_Strict_Transport_Security_Cheat_Sheet.html',
     on: 'answers',
+    address: 'answers',
     httpsOnly: true,
     judge: (answer) => strictTransport(answer.header('strict-transport-security')),
   },
@@ -152,6 +153,7 @@ const rules: Rule[] = [
 export const headerChecks: Check[] = rules.map(({ on, httpsOnly, judge, ...rule }) => ({
   ...rule,
   ...(on !== 'private' && { passive: true }),
+  ...(rule.address && { mends: async (site) => !judge(await site.page(site.settings.pages[0] ?? '/')) }),
   probe: async (site) => {
     if (httpsOnly && !site.https) throw new NotApplicable('it is reached over plain http')
     return each(on === 'pages' ? 'page' : 'answer', await looks[on](site), async (look) => {

@@ -22,6 +22,8 @@ export interface SecurityWorld {
   plainPort?: number
   /** ms for one whole answer */
   timeout?: number
+  /** ms before users' address is asked once more */
+  pause?: number
 }
 
 /** What the checks are told; passwords are among the variables. */
@@ -30,6 +32,8 @@ export interface Briefing {
   accounts: Accounts | undefined
   variables: Record<string, string | undefined>
   world: SecurityWorld
+  /** Users are there already. */
+  moved: boolean
 }
 
 export interface SignedIn {
@@ -46,7 +50,8 @@ export class Site {
   readonly ca: string | undefined
   readonly plainPort: number
   readonly timeout: number
-  readonly secrets = new Secrets()
+  readonly moved: boolean
+  readonly secrets: Secrets
   readonly client: Client
   /** In no address and no page by chance. */
   readonly canary = `zx${crypto.randomUUID().slice(0, 8)}`
@@ -59,7 +64,12 @@ export class Site {
   /** Sessions that are to be ended. */
   readonly #open = new Set<SignedIn>()
 
-  constructor({ settings, accounts, variables, world }: Briefing, target: Target, signal: AbortSignal) {
+  constructor(
+    { settings, accounts, variables, world, moved }: Briefing,
+    target: Target,
+    signal: AbortSignal,
+    secrets = new Secrets(),
+  ) {
     const { now = Date.now, ca, plainPort = 80, timeout = LONGEST } = world
     this.settings = settings
     this.#accounts = accounts
@@ -69,7 +79,8 @@ export class Site {
     this.ca = ca
     this.plainPort = plainPort
     this.timeout = timeout
-    const { secrets } = this
+    this.moved = moved
+    this.secrets = secrets
     this.client = new Client({ target, signal, secrets, rate: settings.rate, timeout, ca })
   }
 

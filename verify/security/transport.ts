@@ -16,22 +16,22 @@ import type { Site } from './site.ts'
 
 const tls = 'https://cheatsheetseries.owasp.org/cheatsheets/Transport_Layer_Security_Cheat_Sheet.html'
 
-/** Automatic renewal comes with a third of 90 days left: with less than this, it has failed. */
-const DAYS_LEFT = 21
-const DAY = 86_400_000
+/** Of its own lifetime, be that 6 days or a year. Automatic renewal comes with a third left: with less than this, it has failed. */
+const SHARE_LEFT = 0.25
 
 export const transportChecks: Check[] = [
   {
     id: 'certificate',
     severity: 'high',
-    expected: `the certificate is trusted, for this host, and valid for ${DAYS_LEFT} days more`,
+    expected: 'the certificate is trusted, for this host, and a quarter of its lifetime is left',
     fix: 'Renew the certificate, with its whole chain and the host among its names. A private authority is trusted by NODE_EXTRA_CA_CERTS.',
     reference: `${tls}#certificates`,
     passive: true,
+    address: 'way',
     probe: async (site) => {
       const { certificate } = await handshake(site, { minVersion: 'TLSv1' })
       if (!certificate) throw new Unanswered('the server showed no certificate')
-      const fault = certificateFault(certificate, site.now)
+      const fault = certificateFault(certificate, site.now, site.moved)
       return handshaken(site, `a certificate until ${certificate.validTo}`, fault)
     },
   },
@@ -42,6 +42,7 @@ export const transportChecks: Check[] = [
     fix: 'Allow TLS 1.2 and 1.3 alone (ssl_protocols TLSv1.2 TLSv1.3).',
     reference: 'https://www.rfc-editor.org/rfc/rfc8996',
     passive: true,
+    address: 'way',
     probe: async (site) => {
       // That it answers at all, or a refusal would prove nothing.
       const { protocol } = await handshake(site, { minVersion: 'TLSv1' })
@@ -56,6 +57,7 @@ export const transportChecks: Check[] = [
     fix: 'Answer every request on port 80 by 308 to the same path on https.',
     reference: `${tls}#use-tls-for-all-pages`,
     passive: true,
+    address: 'way',
     probe: async (site) => {
       const { url } = site.client
       const { plainPort } = site
@@ -75,6 +77,7 @@ interface Shown {
 export interface Certificate {
   /** Why it is not trusted, for this host. */
   problem: string | undefined
+  validFrom: string
   validTo: string
 }
 
@@ -123,16 +126,26 @@ function shown(socket: TLSSocket, host: string): Shown {
   if (!peer.valid_to) return { protocol, certificate: undefined }
   const identity = checkServerIdentity(host, peer)
   const problem = socket.authorized ? identity?.message : String(socket.authorizationError)
-  return { protocol, certificate: { problem, validTo: peer.valid_to } }
+  return { protocol, certificate: { problem, validFrom: peer.valid_from, validTo: peer.valid_to } }
 }
 
-/** Pure. `now` in ms since 1970. */
-export function certificateFault({ problem, validTo }: Certificate, now: number): Fault {
-  const left = (Date.parse(validTo) - now) / DAY
-  if (!Number.isFinite(left)) return 'has a certificate without an end'
-  if (left < 0) return { problem: `has a certificate that expired on ${validTo}`, severity: 'critical' }
-  if (problem !== undefined) return `has a certificate that is not trusted: ${problem}`
-  return left < DAYS_LEFT ? `has a certificate that expires on ${validTo}` : undefined
+/**
+ * Pure. `now` in ms since 1970.
+ * @param moved users are there already: that little time is left was no other before, and brings nobody back
+ */
+export function certificateFault(
+  { problem, validFrom, validTo }: Certificate,
+  now: number,
+  moved = false,
+): Fault {
+  const [from, to] = [Date.parse(validFrom), Date.parse(validTo)]
+  if (!Number.isFinite(to - from)) return 'has a certificate without a beginning or an end'
+  if (to < now) return { problem: `has a certificate that expired on ${validTo}`, severity: 'critical' }
+  if (problem !== undefined)
+    return { problem: `has a certificate that is not trusted: ${problem}`, severity: 'critical' }
+  if (to - now >= SHARE_LEFT * (to - from)) return undefined
+  const soon = `has a certificate that expires on ${validTo}, with less than a quarter of its lifetime left`
+  return { problem: soon, severity: moved ? 'low' : undefined }
 }
 
 function handshaken(site: Site, seen: string, fault: Fault): Outcome {

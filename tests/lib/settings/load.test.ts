@@ -77,6 +77,30 @@ describe('what is decided', () => {
     expect([ui, performance, security, pageQuality]).toEqual([undefined, undefined, undefined, undefined])
   })
 
+  test('a single check can be left out, by its id, for a reason and for a time', () => {
+    const skip = { reason: 'the proxy answers 503', expires: '2027-01-31' }
+    const one = { name: 'a', path: '/', expect: {}, skip }
+    const environment = load({
+      ...minimal,
+      smoke: [one],
+      security: { skip: [{ id: 'host-header', ...skip }] },
+    })
+    expect(environment.smoke[0]?.skip).toEqual(skip)
+    expect(environment.security).toMatchObject({ skip: [{ id: 'host-header', ...skip }] })
+  })
+
+  test.each([
+    [{ id: 'host-heder' }, 'id: expected the id of a check, as docs/security-checks.md names them'],
+    [{ reason: '' }, 'reason: Too small: expected string to have >=1 characters'],
+    [{ expires: '31.1.2027' }, 'expires: expected a date such as 2027-01-31'],
+    [{ path: '/' }, 'path: unknown setting'],
+  ])('a skip with %j is wrong usage', (wrong, message) => {
+    const skip = { id: 'host-header', reason: 'known', expires: '2027-01-31', ...wrong }
+    expect(problems({ ...minimal, security: { skip: [skip] } })).toEqual([
+      expect.stringMatching(new RegExp(`^deploy.yaml:\\d+: security\\.skip\\.0\\.${message}$`)),
+    ])
+  })
+
   test('what stands in the environment goes over what stands above, and that over the defaults', () => {
     const general = {
       witness: { rate: 10, path: '/a' },

@@ -2,7 +2,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { CheckResult } from '../../../lib/check.ts'
+import type { CheckResult, Target } from '../../../lib/check.ts'
 import { security as schema, type SecuritySettings } from '../../../lib/settings/gates.ts'
 import { security } from '../../../verify/security.ts'
 import type { Finding } from '../../../verify/security/findings.ts'
@@ -31,7 +31,7 @@ export function settings(more: Partial<SecuritySettings> = {}): SecuritySettings
 export interface Ran {
   results: CheckResult[]
   findings: Finding[]
-  requests: { method: string; path: string; answer: number | string }[]
+  requests: { method: string; path: string; note: string; answer: number | string }[]
   /** Everything that was written or said. */
   words: string
 }
@@ -42,15 +42,24 @@ export interface Options {
   signal?: AbortSignal
   accounts?: typeof accounts | undefined
   variables?: Record<string, string | undefined>
+  /** Users' address, and whether somebody is served there. */
+  where?: Pick<Target, 'address' | 'live'>
+  /** One that was used before. */
+  gate?: ReturnType<typeof security>
+}
+
+/** Both parts of one gate, of which the second knows what the first saw. Nothing waits before a second look. */
+export function gateOf(given: SecuritySettings, options: Options = {}): ReturnType<typeof security> {
+  const who = 'accounts' in options ? options.accounts : accounts
+  return security(given, who, options.variables ?? variables, { pause: 0, ...options.world })
 }
 
 export async function check(url: string, given: SecuritySettings, options: Options = {}): Promise<Ran> {
-  const { part = 'whole', world = {}, signal = new AbortController().signal } = options
+  const { part = 'whole', signal = new AbortController().signal, where = {} } = options
   const evidence = await mkdtemp(join(tmpdir(), 'security-evidence-'))
-  const who = 'accounts' in options ? options.accounts : accounts
-  const gate = security(given, who, options.variables ?? variables, world)[part]
+  const gate = (options.gate ?? gateOf(given, options))[part]
   try {
-    const results = await gate({ url, verification: 'v-1', evidence }, signal)
+    const results = await gate({ url, verification: 'v-1', evidence, ...where }, signal)
     const name = part === 'whole' ? 'security' : 'security-live'
     const [json, markdown] = await Promise.all(
       ['json', 'md'].map((kind) => readFile(join(evidence, `${name}.${kind}`), 'utf8')),
