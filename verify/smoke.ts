@@ -16,7 +16,7 @@ type Json = NonNullable<SmokeCheck['expect']['json']>
 /** More than any answer a check reads; the rest is not waited for. */
 const MOST_BYTES = 1_000_000
 
-/** Before a check without an answer is made once more, in ms. */
+/** Before the checks without an answer are made once more, in ms. */
 const PAUSE = 1000
 
 export interface SmokeWorld {
@@ -36,14 +36,27 @@ export function smoke(
 ): Gate {
   return async (target, signal) => {
     const naming = color && target.color ? [namesColor(path, color, target.color)] : []
-    const results: CheckResult[] = []
-    for (const check of [...checks, ...naming]) {
+    const look = async (check: SmokeCheck): Promise<Look> => {
       const about = { gate: 'smoke', name: check.name, expected: wish(check) }
       const skipped = check.skip && leftOut(about, check.skip, moved ? -Infinity : now())
-      results.push(skipped ?? { ...about, ...(await run(check, target, signal, moved)) })
+      if (skipped) return { check, answered: true, result: skipped }
+      const { answered, ...seen } = await run(check, target, signal)
+      return { check, answered, result: { ...about, ...seen } }
     }
-    return results
+    const looks: Look[] = []
+    for (const check of [...checks, ...naming]) looks.push(await look(check))
+    if (moved && looks.some(({ answered }) => !answered)) {
+      await systemClock.sleep(PAUSE, signal)
+      for (const [at, { check, answered }] of looks.entries()) if (!answered) looks[at] = await look(check)
+    }
+    return looks.map(({ result }) => result)
   }
+}
+
+interface Look {
+  check: SmokeCheck
+  answered: boolean
+  result: CheckResult
 }
 
 /** What a record keeps of a check: all of it, unless it sends what may be a secret, or is addressed with one (S7). */
@@ -83,17 +96,14 @@ function namesColor(path: string, name: string, color: string): SmokeCheck {
   return { name: `${color} answers`, method: 'GET', path, headers: {}, expect }
 }
 
-type Seen = Pick<CheckResult, 'verdict' | 'ms' | 'seen'>
+type Seen = Pick<CheckResult, 'verdict' | 'ms' | 'seen'> & { answered: boolean }
 
-async function run(check: SmokeCheck, target: Target, signal: AbortSignal, moved: boolean): Promise<Seen> {
+async function run(check: SmokeCheck, target: Target, signal: AbortSignal): Promise<Seen> {
   const started = performance.now()
-  let answer = await ask(check, target, signal)
-  if (moved && 'failure' in answer) {
-    await systemClock.sleep(PAUSE, signal)
-    answer = await ask(check, target, signal)
-  }
+  const answer = await ask(check, target, signal)
   const wrong = 'failure' in answer ? answer.failure : problem(check, answer)
   return {
+    answered: !('failure' in answer),
     verdict: wrong === undefined ? 'passed' : 'failed',
     ms: performance.now() - started,
     seen: wrong ?? `status ${check.expect.status}`,
