@@ -5,30 +5,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { objections } from '../../lib/check.ts'
 import { startApp } from '../examples/chatbot-platform/app-under-test.ts'
-import { check, named, settings, type Ran } from './security/settings.ts'
+import { check, example, examplePasswords, named, type Ran } from './security/settings.ts'
 
 // The machine may be busy with other things.
 setDefaultTimeout(120_000)
 
-const passwords = { ALICE_PASSWORD: 'alice-password', BOB_PASSWORD: 'bob-password' }
-
-const declared = settings({
-  failOn: 'medium',
-  signIn: {
-    ...settings().signIn!,
-    path: '/api/session',
-    signOut: { method: 'DELETE', path: '/api/session' },
-  },
-  protected: ['/api/conversations', '/api/me', '/api/admin/users'].map((path) => ({
-    method: 'GET',
-    path,
-    headers: {},
-    user: path.includes('admin') ? 'refused' : 'allowed',
-  })),
-  owned: { ...settings().owned!, path: '/api/conversations' },
-  redirects: [],
-  signInAttempts: undefined,
-})
+const passwords = examplePasswords
+const declared = { ...example, failOn: 'medium' } as const
 
 async function against(
   faults: Record<string, string>,

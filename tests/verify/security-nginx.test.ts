@@ -1,35 +1,15 @@
 /** The gate against nginx, as it comes and hardened. Where nginx is not installed, these tests are skipped. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { objections } from '../../lib/check.ts'
 import { certificate } from './security/certificates.ts'
-import { check, named, settings } from './security/settings.ts'
+import { hardened, nginx, startNginx } from './security/nginx.ts'
+import { bare, check, named } from './security/settings.ts'
 
 // The machine may be busy with other things.
 setDefaultTimeout(60_000)
-
-const nginx = Bun.which('nginx', { PATH: `${process.env['PATH']}:/usr/sbin` })
-
-const bare = settings({
-  signIn: undefined,
-  protected: [],
-  owned: undefined,
-  redirects: [],
-  signInAttempts: undefined,
-})
-
-const hardened = `
-  server_tokens off; charset utf-8; error_page 400 403 404 405 414 /error.txt;
-  add_header Content-Security-Policy "default-src 'none'; base-uri 'none'; frame-ancestors 'none'" always;
-  add_header Strict-Transport-Security "max-age=31536000" always;
-  add_header X-Content-Type-Options nosniff always;
-  add_header Referrer-Policy no-referrer always;
-  add_header Permissions-Policy "camera=()" always;
-  add_header Cross-Origin-Opener-Policy same-origin always;
-  add_header Cross-Origin-Resource-Policy same-origin always;`
 
 let folder = ''
 beforeAll(async () => {
@@ -42,54 +22,10 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true }))
 
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
-
-/** @param server directives of its one server; PORT and FOLDER are filled in */
-async function startNginx(server: string): Promise<AsyncDisposable & { port: number }> {
-  const port = await freePort()
-  const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
-    (name) => `${name}_temp_path ${folder}/tmp-${name};`,
-  )
-  const text = `daemon off; master_process off; pid ${folder}/nginx-${port}.pid; error_log stderr crit; events {}
-    http { access_log off; types { text/html html; text/plain txt; } default_type text/plain; ${paths.join(' ')}
-    server { root ${folder}; ${server.replaceAll('PORT', `${port}`).replaceAll('FOLDER', folder)} } }`
-  const file = join(folder, `nginx-${port}.conf`)
-  await Bun.write(file, text)
-  const child = Bun.spawn([nginx ?? 'nginx', '-p', folder, '-c', file], { stdout: 'ignore', stderr: 'pipe' })
-  const deadline = Date.now() + 10_000
-  while (!(await isOpen(port))) {
-    if (child.exitCode !== null || Date.now() > deadline)
-      throw new Error(`nginx did not start: ${await child.stderr.text()}`)
-    await Bun.sleep(20)
-  }
-  return {
-    port,
-    [Symbol.asyncDispose]: async () => {
-      child.kill('SIGKILL')
-      await child.exited
-    },
-  }
-}
-
-async function isOpen(port: number): Promise<boolean> {
-  try {
-    const socket = await Bun.connect({ hostname: '127.0.0.1', port, socket: { data: () => {} } })
-    socket.end()
-    return true
-  } catch {
-    return false
-  }
-}
-
 describe.skipIf(nginx === null)('nginx', () => {
   test('as it comes, with a listing, a status page and a repository: the findings are these', async () => {
     await using server = await startNginx(
+      folder,
       'listen 127.0.0.1:PORT; location /static/ { autoindex on; } location = /nginx_status { stub_status; }',
     )
     const { findings } = await check(`http://127.0.0.1:${server.port}`, bare)
@@ -126,10 +62,12 @@ describe.skipIf(nginx === null)('nginx', () => {
     await Bun.write(join(folder, 'tls.crt'), pair.cert)
     await Bun.write(join(folder, 'tls.key'), pair.key)
     await using server = await startNginx(
+      folder,
       `listen 127.0.0.1:PORT ssl; ssl_certificate FOLDER/tls.crt; ssl_certificate_key FOLDER/tls.key;
        ssl_protocols TLSv1.2 TLSv1.3; location ~ /\\. { return 404; } ${hardened}`,
     )
     await using plain = await startNginx(
+      folder,
       `listen 127.0.0.1:PORT; return 308 https://127.0.0.1:${server.port}$request_uri;`,
     )
     const world = { ca: pair.cert, plainPort: plain.port }

@@ -105,16 +105,21 @@ async function reach(site: Site, path: string, owner: SignedIn, other: SignedIn)
     if (status < 300) return []
     throw new Unanswered(`GET ${path} answered ${status} to ${owner.name}, who made it`)
   })
+  let there = control.unanswered.length === 0
   const refused = (what: string, question: Question, allowed: number[]): Promise<Outcome> =>
     each(what, [question], async () => {
+      const removal = question.method === 'DELETE'
+      if (removal && !there) return []
       const answer = await site.ask(question)
       const fault = refusal(answer, allowed)
-      if (question.method !== 'DELETE' || answer.status < 300) return found(answer, fault)
+      if (!removal) return found(answer, fault)
       // Some say no, and do it.
       const status = await statusForOwner()
+      there = status < 300
+      if (there || answer.status < 300) return found(answer, fault)
       if (status >= 500) throw new Unanswered(`GET ${path} answered ${status} to ${owner.name}, who made it`)
       const gone = `answered ${answer.status} and removed it: its owner is answered ${status}`
-      return found(answer, status < 300 ? fault : { problem: gone, severity: 'critical' })
+      return found(answer, { problem: gone, severity: 'critical' })
     })
   const nobody = { path, note: 'without a session' }
   return [

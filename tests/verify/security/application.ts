@@ -19,7 +19,7 @@ export interface Served extends AsyncDisposable {
 export interface Reply {
   status?: number
   headers?: Record<string, string | string[]>
-  body?: string
+  body?: string | Uint8Array
 }
 
 export interface Call {

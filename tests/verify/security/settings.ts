@@ -28,6 +28,34 @@ export function settings(more: Partial<SecuritySettings> = {}): SecuritySettings
   return { ...declared, rate: 5000, ...more }
 }
 
+/** For a site that nobody signs in to. */
+export const bare = settings({
+  signIn: undefined,
+  protected: [],
+  owned: undefined,
+  redirects: [],
+  signInAttempts: undefined,
+})
+
+/** For the example application, with its accounts of app-under-test.ts. */
+export const example = settings({
+  signIn: {
+    ...settings().signIn!,
+    path: '/api/session',
+    signOut: { method: 'DELETE', path: '/api/session' },
+  },
+  protected: ['/api/conversations', '/api/me', '/api/admin/users'].map((path) => ({
+    method: 'GET',
+    path,
+    headers: {},
+    user: path.includes('admin') ? 'refused' : 'allowed',
+  })),
+  owned: { ...settings().owned!, path: '/api/conversations' },
+  redirects: [],
+  signInAttempts: undefined,
+})
+export const examplePasswords = { ALICE_PASSWORD: 'alice-password', BOB_PASSWORD: 'bob-password' }
+
 export interface Ran {
   results: CheckResult[]
   findings: Finding[]
