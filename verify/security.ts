@@ -93,7 +93,8 @@ async function run(
   const { failOn, waivers, skip } = part.settings
   const site = new Site(part, target, signal)
   const address = addressOf(part, target, signal, site)
-  const policy = { failOn, waivers, now: site.now, before: moved ? before : undefined }
+  const redact = (text: string): string => site.secrets.redact(text)
+  const policy = { failOn, waivers, now: site.now, redact, before: moved ? before : undefined }
   const results = new Map<string, CheckResult>()
   const findings: Finding[] = []
   const make = async (check: Check): Promise<void> => {

@@ -41,10 +41,13 @@ describe('JUnit XML', () => {
       check('b', 'failed'),
       check('c', 'inconclusive'),
       { ...check('d', 'skipped'), gate: 'ui' },
+      ...['e', 'f'].map((name) => check(name, 'failed')),
+      ...['g', 'h', 'i'].map((name) => check(name, 'inconclusive')),
+      ...['j', 'k', 'l', 'm'].map((name) => check(name, 'skipped')),
     ])
-    expect(xml).toContain('<testsuites tests="4" failures="1" errors="1" skipped="1" time="1.000">')
+    expect(xml).toContain('<testsuites tests="13" failures="3" errors="4" skipped="5" time="3.250">')
     expect(xml).toContain(
-      '<testsuite name="smoke" tests="3" failures="1" errors="1" skipped="0" time="0.750">',
+      '<testsuite name="smoke" tests="12" failures="3" errors="4" skipped="4" time="3.000">',
     )
     expect(xml).toContain('name="b" time="0.250"><failure message="expected status 200, saw x"/></testcase>')
     expect(xml).toContain('name="c" time="0.250"><error message="expected status 200, saw x"/></testcase>')

@@ -1,5 +1,6 @@
 /** The decisions of the security checks, one by one. */
 import { describe, expect, test } from 'bun:test'
+import type { CheckResult } from '../../lib/check.ts'
 import { refusal } from '../../verify/security/access.ts'
 import type { Check, Fault, Outcome } from '../../verify/security/check.ts'
 import { flaws, isSession } from '../../verify/security/cookies.ts'
@@ -8,7 +9,7 @@ import { contentSecurityPolicy, framing } from '../../verify/security/csp.ts'
 import { disclosure } from '../../verify/security/errors.ts'
 import { isThere, scriptSources } from '../../verify/security/exposure.ts'
 import { assigns, files, internals } from '../../verify/security/exposed-paths.ts'
-import { covers, judge } from '../../verify/security/findings.ts'
+import { covers, judge, judgeWaivers } from '../../verify/security/findings.ts'
 import {
   cacheControl,
   contentType,
@@ -30,6 +31,7 @@ interface Said {
 const said = ({ status = 200, text = 'x', headers = {} }: Said) => ({
   method: 'GET',
   path: '/',
+  shown: '/',
   note: '',
   status,
   text,
@@ -581,6 +583,12 @@ test('secrets are taken out in each form they are written in', () => {
   )
 })
 
+test('a cookie is taken out as it was set, and as it is read', () => {
+  const secrets = new Secrets()
+  secrets.addCookies(['a=a%2fb12345678'])
+  expect(secrets.redact('a/b12345678 a%2fb12345678 a%2Fb12345678')).not.toContain('12345678')
+})
+
 const outcome = (more: Partial<Outcome>): Outcome => ({
   seen: '1 page',
   observations: [],
@@ -600,7 +608,7 @@ describe('a verdict', () => {
   const one = { problem: 'is open', method: 'GET', path: '/a?b', sent: '', back: '' }
   const waiver = { id: 'framing', reason: 'known', expires: '2030-01-31' }
   const now = Date.parse('2030-01-31T12:00:00Z')
-  const policy = { failOn: 'medium' as const, waivers: [], now }
+  const policy = { failOn: 'medium' as const, waivers: [], now, redact: (text: string) => text }
 
   test.each([
     ['nothing found', outcome({}), policy, 'passed', '1 page, nothing found'],
@@ -672,6 +680,34 @@ describe('a verdict', () => {
   ])('%s', (_, seen, given, verdict, sentence) =>
     expect(judge(check, seen, given)).toMatchObject({ verdict, seen: sentence }),
   )
+
+  describe('of waivers', () => {
+    const result = (verdict: CheckResult['verdict']): CheckResult => {
+      return { gate: 'security', name: 'framing', verdict, ms: 1, expected: '', seen: '' }
+    }
+    const finding = judge(check, outcome({ observations: [one] }), { ...policy, waivers: [waiver] }).findings
+    test.each([
+      ['needed', 'passed', finding, '1 hold'],
+      ['needed by what failed', 'failed', finding, '1 hold'],
+      ['not needed', 'passed', [], 'matches nothing: framing (2030-01-31)'],
+      ['not needed by what failed', 'failed', [], 'matches nothing: framing (2030-01-31)'],
+      // Nobody knows whether it would have been.
+      ['of a check that was not made', 'skipped', [], '1 hold'],
+      ['of a check without an answer', 'inconclusive', [], '1 hold'],
+    ] as const)('one that is %s', (_, verdict, findings, seen) => {
+      expect(judgeWaivers({ ...policy, waivers: [waiver] }, [result(verdict)], findings)).toEqual({
+        verdict: 'passed',
+        seen,
+      })
+    })
+
+    test('of several, those that match nothing are counted', () => {
+      const waivers = [waiver, { ...waiver, path: '/x' }, { ...waiver, path: '/y' }]
+      expect(judgeWaivers({ ...policy, waivers }, [result('passed')], finding).seen).toBe(
+        'matches nothing: framing on /x (2030-01-31) (and 1 more)',
+      )
+    })
+  })
 
   test('a date that is none has expired', () => {
     expect(hasExpired({ ...waiver, expires: 'never' }, now)).toBe(true)

@@ -5,6 +5,7 @@ import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import { objections } from '../../lib/check.ts'
 import { securityChecks } from '../../lib/settings/security-checks.ts'
 import { catalogue } from '../../verify/security/catalogue.ts'
+import { Secrets } from '../../verify/security/secrets.ts'
 import { application, passwords, serve, socketServer, type App, type Call } from './security/application.ts'
 import { certificate, type Pair } from './security/certificates.ts'
 import { accounts, check, named, settings, variables, type Ran } from './security/settings.ts'
@@ -162,6 +163,38 @@ describe('against an application with every weakness', () => {
     const inJson = Object.values(passwords).map((password) => JSON.stringify(password).slice(1, -1))
     for (const secret of [...cookies, ...Object.values(passwords), ...inJson, 'very-secret-value', 'carol'])
       expect(words.includes(secret)).toBe(false)
+  })
+
+  test('what an application hands out and says again is taken out of results and report, also where it is cut', async () => {
+    const app = application(new Set(['other-users-data', 'role-refused']))
+    const handed: string[] = []
+    const long = 'x'.repeat(40)
+    let note = ''
+    await using server = await serve(async (call) => {
+      const own = /session=([^;]+)/.exec(call.headers.cookie ?? '')?.[1] ?? ''
+      // In a redirect, in the trace of an error, and in the path of what was made: each is cut in the middle of it.
+      if (call.path === '/api/admin' && own !== '')
+        return { status: 302, headers: { location: `/${long}/${own}` } }
+      if (call.path.startsWith('/api/notes/not-an-id'))
+        return { status: 400, body: `Error\n    at parse (/srv/${long}/${own}.js:10:5)` }
+      const path = call.path.startsWith(`/api/notes/${long}`) ? note : call.path
+      const reply = await app({ ...call, path })
+      for (const line of [reply.headers?.['set-cookie'] ?? []].flat())
+        handed.push(...(/session=([^;]+)/.exec(line)?.slice(1) ?? []))
+      if (reply.status !== 201) return reply
+      note = new URL([reply.headers?.['location'] ?? ''].flat()[0] ?? '').pathname
+      return { ...reply, headers: { location: `/api/notes/${long}/${own}` } }
+    })
+    const { results, words } = await check(server.url, settings())
+    const said = (id: string): string => results.find(({ name }) => name === id)?.seen ?? ''
+    const [secrets, gone] = [new Secrets(), '0123456789']
+    secrets.add(gone)
+    const out = secrets.redact(gone)
+    expect(handed.length).toBeGreaterThan(2)
+    expect(said('role-refused')).toContain(`answered 302 to /${long}/${out}`)
+    expect(said('error-disclosure')).toContain(`/srv/${long}/${out}.js`)
+    expect(said('other-users-data')).toContain(`GET /api/notes/${long}/${out.slice(0, 8)}`)
+    for (const secret of handed) expect(words).not.toContain(secret.slice(0, 8))
   })
 
   test('what is below the threshold is told and does not stop', async () => {

@@ -256,6 +256,18 @@ describe('the gate', () => {
   })
 })
 
+test.each<[string, Partial<SmokeCheck>, string]>([
+  ['a body', { method: 'POST', body: '{"password":"x"}' }, 'status 200, and an answer that is not shown'],
+  ['a header', { headers: { authorization: 'x' } }, 'status 200, and an answer that is not shown'],
+  ['neither', {}, 'no such text in {"token":"abcdefgh"}'],
+])(
+  'what comes back to a check that sends %s is shown only where it can hold no token',
+  async (_, more, seen) => {
+    const result = await judged(says(200, '{"token":"abcdefgh"}'), { text: 'welcome' }, more)
+    expect(result).toMatchObject({ verdict: 'failed', seen })
+  },
+)
+
 describe('what a record keeps of a check, and asks again', () => {
   const open = check({ json: { status: 'ok' }, within: 1500 }, { path: '/health' })
   const login = check(

@@ -23,7 +23,7 @@ export function refusal(answer: Pick<Answer, 'status' | 'header'>, allowed: read
   if (status < 300) return { problem: `answered ${status} ${instead}`, severity: 'critical' }
   if (status >= 500) return { problem: `answered ${status} ${instead}`, severity: 'high' }
   const to = status < 400 ? ` to ${(answer.header('location') ?? 'nowhere').replace(/[?#].*/, '')}` : ''
-  return { problem: `answered ${status}${to.slice(0, 80)} ${instead}`, severity: 'medium' }
+  return { problem: `answered ${status}${to} ${instead}`, severity: 'medium' }
 }
 
 export const accessChecks: Check[] = [

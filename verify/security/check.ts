@@ -110,9 +110,10 @@ export function merged(seen: string, outcomes: readonly Outcome[]): Outcome {
 /** An answer that tells nothing about what was asked: the server was busy failing. */
 export function answered(answer: Answer): Answer {
   if (answer.status < 500 || answer.status === 501) return answer
-  throw new Unanswered(`${answer.method} ${shortened(answer.path)} answered ${answer.status}`)
+  throw new Unanswered(`${answer.method} ${answer.shown} answered ${answer.status}`)
 }
 
-export function shortened(path: string): string {
-  return path.length > 60 ? `${path.slice(0, 60)}…` : path
+/** For what secrets have been taken out of: half of one is no longer known for one. */
+export function shortened(text: string, longest = 60): string {
+  return text.length > longest ? `${text.slice(0, longest)}…` : text
 }

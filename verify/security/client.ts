@@ -37,6 +37,8 @@ export interface Question {
 export interface Answer {
   method: string
   path: string
+  /** The path as it may be told. */
+  shown: string
   note: string
   status: number
   /** Several of one name are joined by a comma; undefined where there is none. */
@@ -139,7 +141,8 @@ export class Client {
     if (optional && this.#givenUp !== undefined) throw new Unanswered(this.#givenUp)
     if (optional && this.requests.length >= MOST_REQUESTS)
       throw new Unanswered(`more than ${MOST_REQUESTS} requests`)
-    const entry: Logged = { method, path: shortened(path), note, answer: 'no answer' }
+    const shown = shortened(secrets.redact(path))
+    const entry: Logged = { method, path: shown, note, answer: 'no answer' }
     this.requests.push(entry)
     const limit = AbortSignal.timeout(timeout)
     const until = AbortSignal.any([insist ? this.#over.signal : signal, limit])
@@ -168,7 +171,7 @@ export class Client {
         const value = answered[name]
         return Array.isArray(value) ? value.join(', ') : value
       }
-      return { method, path, note, status: statusCode, header, cookies, text, bytes }
+      return { method, path, shown, note, status: statusCode, header, cookies, text, bytes }
     } catch (error) {
       if (!insist) signal.throwIfAborted()
       const silent = limit.aborted || errorCode(error) === 'UND_ERR_CONNECT_TIMEOUT'
@@ -176,7 +179,7 @@ export class Client {
       entry.answer = why
       if (silent && ++this.#silences >= PATIENCE)
         this.giveUp(`gave up after ${PATIENCE} requests without an answer within ${seconds(timeout)}`)
-      const question = `${method} ${shortened(path)}: ${why}`
+      const question = `${method} ${shown}: ${why}`
       throw silent ? new Silent(question) : new Unanswered(question, { cause: error })
     }
   }

@@ -107,7 +107,7 @@ const traces: Trace[] = [
   },
   {
     what: 'a path of the server',
-    pattern: /(?<![\w/.:-])\/(usr\/src|var\/www|home\/\w+|srv)\/\S+/,
+    pattern: /(?<![\w/.:-])\/(usr\/src|var\/www|home\/\w+|srv)\/\S{1,1000}/,
     errorsOnly: true,
   },
   {
@@ -130,7 +130,7 @@ export function disclosure({ status, text }: Pick<Answer, 'status' | 'text'>): F
   for (const { what, pattern, severity, hidden, errorsOnly } of traces) {
     const [match] = (errorsOnly && status < 400 ? null : pattern.exec(judged)) ?? []
     if (match === undefined) continue
-    const excerpt = hidden ? '' : `: ${match.replace(/\s+/g, ' ').slice(0, 80)}`
+    const excerpt = hidden ? '' : `: ${match.replace(/\s+/g, ' ')}`
     return { problem: `shows ${what}${excerpt}`, severity }
   }
   return undefined

@@ -36,6 +36,8 @@ export interface Policy {
   waivers: readonly Waiver[]
   /** ms since 1970 */
   now: number
+  /** Takes secrets out, before anything is cut. */
+  redact: (text: string) => string
   /** The places of what was wrong already. */
   before?: ReadonlySet<string> | undefined
 }
@@ -44,15 +46,17 @@ export function covers(waiver: Waiver, id: string, path: string): boolean {
   return waiver.id === id && (waiver.path === undefined || waiver.path === path.replace(/\?.*/, ''))
 }
 
-function findingOf(check: Check, observation: Observation, { waivers, now, before }: Policy): Finding {
+function findingOf(check: Check, observation: Observation, policy: Policy): Finding {
+  const { waivers, now, before, redact } = policy
   const { problem, severity = check.severity, method, path, sent, back } = observation
   const waiver = waivers.find((one) => covers(one, check.id, path) && !hasExpired(one, now))
-  const place = { id: check.id, path: shortened(path), problem }
+  const told = (text: string, longest: number): string => shortened(redact(text), longest)
+  const place = { id: check.id, path: told(path, 60), problem: told(problem, 160) }
   return {
     ...place,
     severity,
     method,
-    sent: sent.length > 200 ? `${sent.slice(0, 200)}…` : sent,
+    sent: told(sent, 200),
     back,
     fix: check.fix,
     reference: check.reference,

@@ -189,7 +189,7 @@ function only(name: string, allowed: RegExp, answer: Answer): Fault {
   const value = answer.header(name)?.trim()
   const title = name.replace(/(^|-)[a-z]/g, (letter) => letter.toUpperCase())
   if (value === undefined || value === '') return `has no ${title}`
-  return allowed.test(value) ? undefined : `has ${title}: ${value.slice(0, 80)}`
+  return allowed.test(value) ? undefined : `has ${title}: ${value}`
 }
 
 export function strictTransport(value: string | undefined): Fault {
@@ -199,7 +199,7 @@ export function strictTransport(value: string | undefined): Fault {
   const ages = first.split(';').map((directive) => /^\s*max-age\s*=\s*"?(\d+)"?\s*$/i.exec(directive)?.[1])
   const age = Number(ages.find((seconds) => seconds !== undefined))
   if (age >= YEAR) return undefined
-  const problem = `has Strict-Transport-Security: ${value.slice(0, 80)}, less than a year`
+  const problem = `has Strict-Transport-Security: ${value}, less than a year`
   return age >= HALF_A_YEAR ? { problem, severity: 'low' } : problem
 }
 
@@ -228,13 +228,13 @@ export function softwareDisclosure(answer: Answer): Fault {
     return value === undefined ? [] : [`${name}: ${value}`]
   })
   const all = [...version, ...others]
-  return all.length > 0 ? `says ${all.join(', ').slice(0, 120)}` : undefined
+  return all.length > 0 ? `says ${all.join(', ')}` : undefined
 }
 
 export function cacheControl(answer: Answer): Fault {
   const value = answer.header('cache-control') ?? ''
   if (/\bno-store\b/i.test(value)) return undefined
-  const problem = value ? `has Cache-Control: ${value.slice(0, 60)}` : 'has no Cache-Control'
+  const problem = value ? `has Cache-Control: ${value}` : 'has no Cache-Control'
   const severity: Severity = /\bprivate\b/i.test(value) ? 'low' : 'medium'
   return { problem: `${problem}, without no-store`, severity }
 }
