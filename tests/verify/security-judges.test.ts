@@ -596,6 +596,10 @@ const outcome = (more: Partial<Outcome>): Outcome => ({
   ...more,
 })
 
+function framed(verdict: CheckResult['verdict']): CheckResult {
+  return { gate: 'security', name: 'framing', verdict, ms: 1, expected: '', seen: '' }
+}
+
 describe('a verdict', () => {
   const check: Check = {
     id: 'framing',
@@ -682,9 +686,6 @@ describe('a verdict', () => {
   )
 
   describe('of waivers', () => {
-    const result = (verdict: CheckResult['verdict']): CheckResult => {
-      return { gate: 'security', name: 'framing', verdict, ms: 1, expected: '', seen: '' }
-    }
     const finding = judge(check, outcome({ observations: [one] }), { ...policy, waivers: [waiver] }).findings
     test.each([
       ['needed', 'passed', finding, '1 hold'],
@@ -695,7 +696,7 @@ describe('a verdict', () => {
       ['of a check that was not made', 'skipped', [], '1 hold'],
       ['of a check without an answer', 'inconclusive', [], '1 hold'],
     ] as const)('one that is %s', (_, verdict, findings, seen) => {
-      expect(judgeWaivers({ ...policy, waivers: [waiver] }, [result(verdict)], findings)).toEqual({
+      expect(judgeWaivers({ ...policy, waivers: [waiver] }, [framed(verdict)], findings)).toEqual({
         verdict: 'passed',
         seen,
       })
@@ -703,7 +704,7 @@ describe('a verdict', () => {
 
     test('of several, those that match nothing are counted', () => {
       const waivers = [waiver, { ...waiver, path: '/x' }, { ...waiver, path: '/y' }]
-      expect(judgeWaivers({ ...policy, waivers }, [result('passed')], finding).seen).toBe(
+      expect(judgeWaivers({ ...policy, waivers }, [framed('passed')], finding).seen).toBe(
         'matches nothing: framing on /x (2030-01-31) (and 1 more)',
       )
     })
