@@ -11,7 +11,6 @@ import { catalogue } from './security/catalogue.ts'
 import { NotApplicable, Unanswered, type Check } from './security/check.ts'
 import { judge, judgeWaivers, placeOf, type Finding, type Judged, type Policy } from './security/findings.ts'
 import { writeReport } from './security/report.ts'
-import type { Secrets } from './security/secrets.ts'
 import { Site, isRead, type Briefing, type SecurityWorld } from './security/site.ts'
 import { leftOut } from './skips.ts'
 
@@ -110,7 +109,7 @@ async function run(
         address && isOfAddress(check, site) ? await askedThere(check, address, site, policy) : undefined
       const judged = there ?? (await attempt(check, site, policy))
       findings.push(...judged.findings)
-      results.set(id, resultOf(id, performance.now() - started, expected, judged, site.secrets))
+      results.set(id, resultOf(id, performance.now() - started, expected, judged))
     }
     progress(`${results.size} of ${checks.length} checks`)
   }
@@ -127,8 +126,10 @@ async function run(
     await Promise.all([site.client.close(), address?.client.close()])
   }
   const inOrder = checks.flatMap(({ id }) => results.get(id) ?? [])
-  const expired = judgeWaivers(policy, inOrder, findings)
-  const all = [...inOrder, resultOf('waivers', 0, 'no waiver has expired', expired, site.secrets)]
+  const waiving = judgeWaivers(policy, inOrder, findings)
+  const unclean = [...inOrder, resultOf('waivers', 0, 'no waiver has expired', waiving)]
+  // Only now are all secrets known.
+  const all = unclean.map((result) => ({ ...result, seen: plain(redact(result.seen), 201) }))
   const { url, verification } = target
   const found = checks.flatMap(({ id }) => findings.filter((finding) => finding.id === id))
   const there = address?.client.requests.map((one) => ({
@@ -183,10 +184,8 @@ function resultOf(
   ms: number,
   expected: string,
   { verdict, seen }: Pick<Judged, 'verdict' | 'seen'>,
-  secrets: Secrets,
 ): CheckResult {
-  const line = plain(secrets.redact(seen), 201)
-  return { gate: 'security', name, verdict, ms, expected, seen: line }
+  return { gate: 'security', name, verdict, ms, expected, seen }
 }
 
 async function attempt(check: Check, site: Site, policy: Policy): Promise<Judged> {

@@ -152,6 +152,33 @@ describe('users’ address', () => {
   })
 })
 
+describe('a skip', () => {
+  const skip = [{ id: 'exposed-files', reason: 'the firewall refuses it', expires: '2030-01-31' } as const]
+  const asked = async (date: string, part: 'whole' | 'passive') => {
+    await using server = await serve(application(new Set(['exposed-files'])))
+    const given = settings({ skip })
+    const ran = await check(server.url, given, { part, world: { now: () => Date.parse(date) } })
+    expect(server.requests).not.toContain('GET /.env')
+    return [seen(ran, 'exposed-files'), objected(ran)]
+  }
+  const left = 'until 2030-01-31: the firewall refuses it'
+
+  test.each<[string, 'whole' | 'passive', string, string[]]>([
+    ['2030-01-31T23:59:59Z', 'whole', `skipped: left out ${left}`, []],
+    ['2030-01-31T23:59:59Z', 'passive', `skipped: left out ${left}`, []],
+    [
+      '2030-02-01T00:00:00Z',
+      'whole',
+      `failed: its skip has expired, it was left out ${left}`,
+      ['exposed-files'],
+    ],
+    // Who was let through by it stays.
+    ['2030-02-01T00:00:00Z', 'passive', `skipped: left out ${left}`, []],
+  ])('at %s, %s: %s', async (date, part, said, bad) => {
+    expect(await asked(date, part)).toEqual([said, bad])
+  })
+})
+
 describe('through the live URL', () => {
   test.each<[string, number, string[]]>([
     ['one lost request', 1, []],

@@ -194,7 +194,26 @@ describe('against an application with every weakness', () => {
     expect(said('role-refused')).toContain(`answered 302 to /${long}/${out}`)
     expect(said('error-disclosure')).toContain(`/srv/${long}/${out}.js`)
     expect(said('other-users-data')).toContain(`GET /api/notes/${long}/${out.slice(0, 8)}`)
-    for (const secret of handed) expect(words).not.toContain(secret.slice(0, 8))
+    for (const secret of handed) expect(words.includes(secret.slice(0, 8))).toBe(false)
+  })
+
+  test('also what nobody knew for a secret when it was said', async () => {
+    const value = 'a-session-that-was-told-too-early'
+    const { promise: told, resolve } = Promise.withResolvers<void>()
+    const app = application(new Set())
+    await using server = await serve(async (call) => {
+      if (call.path.startsWith('/api/open')) setTimeout(resolve, 50)
+      if (call.path.startsWith('/api/open')) return { body: '{}' }
+      const reply = await app(call)
+      if (call.method !== 'POST' || call.path !== '/login' || reply.status !== 200) return reply
+      await told
+      return { ...reply, headers: { 'set-cookie': `session=${value}` } }
+    })
+    const open = { ...settings().protected[0]!, path: `/api/open?s=${value}` }
+    const { results, words } = await check(server.url, settings({ protected: [open] }))
+    expect(results.find(({ name }) => name === 'protected-without-session')?.verdict).toBe('failed')
+    expect(words.includes('GET /api/open?s=')).toBe(true)
+    expect(words.includes(value)).toBe(false)
   })
 
   test('what is below the threshold is told and does not stop', async () => {
@@ -308,6 +327,22 @@ describe('what looks like a weakness and is none', () => {
     const { findings } = await check(server.url, settings({ owned: undefined }))
     expect(findings).toEqual([])
   })
+})
+
+test.each([
+  ['all subdomains, which is a policy', '.example.com', []],
+  ['what ends like a domain, which is a slip', 'example.com', ['cors-reflection']],
+])('a server that lets in %s', async (_, end, found) => {
+  const app = application(new Set())
+  await using server = await serve(async (call) => {
+    const reply = await app(call)
+    const { origin = '' } = call.headers
+    if (!origin.endsWith(end)) return reply
+    const sharing = { 'access-control-allow-origin': origin, 'access-control-allow-credentials': 'true' }
+    return { ...reply, headers: { ...reply.headers, ...sharing, vary: 'Origin' } }
+  })
+  const ran = await check(server.url, settings(), { where: { live: 'https://app.example.com' } })
+  expect(objections(ran.results).map(({ name }) => name)).toEqual(found)
 })
 
 describe('its requests', () => {

@@ -21,7 +21,8 @@ export async function proxy(origin: string, kind: Kind): Promise<Served> {
   const agent = new Agent({ pipelining: 0 })
   let known = ''
   const served = await serve(async ({ method, path, headers, body }) => {
-    if (kind === 'strict' && headers.host !== known) return { status: 503, body: 'no such host' }
+    if (kind === 'strict' && headers.host !== known)
+      return { status: 503, body: `no such host: ${headers.host}` }
     const { connection: _connection, ...sent } = headers
     const answer = await agent.request({
       origin,
