@@ -8,7 +8,7 @@ const schedule = {
   ...settings.parse({ duration: `${seconds}s`, warmup: '0s', endpoints: [{ path: '/' }] }),
   rate: Number(rate),
 }
-const exchanges = { idle: [{ url: new URL(url), init: {}, status: 200 }] }
+const exchanges = { idle: [{ url: new URL(url), status: 200 }] }
 const { idle } = await putLoad(schedule, exchanges, new AbortController().signal)
 const delivered = idle.sentInTime / (idle.elapsed / 1000)
 console.log(JSON.stringify({ delivered, ...figures(idle.samples) }))

@@ -34,6 +34,8 @@ export interface Target {
   live?: string
   /** Where users reach the application or will, if that is elsewhere: what belongs to the address is asked there. */
   address?: string
+  /** How many of its pods are ready: the load is to meet each. Unknown where there is no cluster to ask. */
+  pods?: number
 }
 
 /**

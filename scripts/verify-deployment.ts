@@ -47,7 +47,7 @@ const options = {
   junit: { type: 'string' },
 } as const
 
-type Where = Pick<Target, 'url' | 'color' | 'forwarded' | 'live' | 'address'>
+type Where = Pick<Target, 'url' | 'color' | 'forwarded' | 'live' | 'address' | 'pods'>
 
 if (import.meta.main) {
   await main(usage, options, async (script) => {
@@ -87,12 +87,13 @@ if (import.meta.main) {
       const color =
         which === 'live' ? live : which === 'idle' ? other(live) : colors.find((name) => name === which)
       if (!color) throw new DeployError(`--color is live, idle, blue or green, not "${which}"`, Exit.usage)
-      if (color === live) return await check({ url: environment.url, color })
+      const pods = observed.colors[color].ready.length
+      if (color === live) return await check({ url: environment.url, color, pods })
       if (observed.preview?.spec.selector.color !== color) {
         throw new DeployError(`The preview does not lead to ${color}: it is pointed there by a deployment`)
       }
       const users = { live: environment.url, address: environment.url }
-      await withPreview(world, (preview) => check({ ...preview, ...users, color }))
+      await withPreview(world, (preview) => check({ ...preview, ...users, color, pods }))
     }
   })
 }

@@ -1,13 +1,14 @@
 /**
  * The performance gate: a constant rate of requests, counted from when each was due, judged by thresholds in
- * k6's words and against the live color under the same load at the same time. It never sends more than the rate
- * asked for, and as much again to the live color; it sends what is declared, so declare what may be repeated.
+ * k6's words, by whether one pod is slower than the others, and against the live color at the same time. It never
+ * sends more than the rates asked for; it sends what is declared, so declare what may be repeated.
  */
 import type { Gate } from '../lib/check.ts'
 import type { PerformanceSettings } from '../lib/settings/gates.ts'
+import { alike } from './performance/alike.ts'
 import { notSlower } from './performance/comparison.ts'
+import type { Exchange } from './performance/connections.ts'
 import { writeEvidence } from './performance/evidence.ts'
-import type { Exchange } from './performance/lane.ts'
 import { putLoad } from './performance/load.ts'
 import {
   dropped,
@@ -25,10 +26,11 @@ export function performance(settings: PerformanceSettings): Gate {
     const lane = (url: string): Exchange[] => exchanges(settings, url, target.verification)
     const live = settings.slowerThanLive === false ? undefined : target.live
     const lanes = { idle: lane(target.url), ...(live && { live: lane(live) }) }
-    const loads = await putLoad(settings, lanes, signal, progress)
+    const loads = await putLoad(settings, lanes, signal, progress, target.pods)
 
-    const forwarded = target.forwarded ?? false
-    const run: Run = { ...loads, settings, generator: generator(settings, loads), forwarded }
+    const { forwarded = false, pods } = target
+    const ways = live === undefined ? undefined : different(target.url, live, forwarded)
+    const run: Run = { ...loads, settings, generator: generator(settings, loads), forwarded, pods, ways }
     const findings = judge(run)
     const evidence = await writeEvidence(target, run, findings)
     const ms = globalThis.performance.now() - started
@@ -38,24 +40,35 @@ export function performance(settings: PerformanceSettings): Gate {
 
 /** Pure: a run in, what it says out. */
 export function judge(run: Run): Finding[] {
-  const { thresholds, slowerThanLive } = run.settings
+  const { thresholds, slowerThanOthers, slowerThanLive } = run.settings
   return [
     rateDelivered(run),
     dropped(run),
     ...thresholds.http_req_failed.map((threshold) => errorRate(threshold, run)),
     ...thresholds.http_req_duration.map((threshold) => duration(threshold, run)),
+    ...(slowerThanOthers === false ? [] : [alike(slowerThanOthers, run)]),
     ...(slowerThanLive === false ? [] : notSlower(slowerThanLive, run)),
   ]
+}
+
+/** How the ways to the two colors differ; what one takes longer than the other hides or feigns a difference. */
+function different(url: string, live: string, forwarded: boolean): string | undefined {
+  if (forwarded) return 'only the live color was reached without a port-forward'
+  const [ours, theirs] = [new URL(url).protocol, new URL(live).protocol].map((name) => name.replace(':', ''))
+  return ours === theirs ? undefined : `it was asked over ${ours}, the live color over ${theirs}`
 }
 
 function exchanges({ endpoints }: PerformanceSettings, url: string, verification: string): Exchange[] {
   return endpoints.map(({ method, path, headers, body, status }) => ({
     url: new URL(path, url),
-    init: {
-      method,
-      headers: { 'user-agent': 'deploy-scripts', 'x-deploy-verification': verification, ...headers },
-      ...(body !== undefined && { body }),
+    method,
+    headers: {
+      'user-agent': 'deploy-scripts',
+      'accept-encoding': 'gzip, deflate, br',
+      'x-deploy-verification': verification,
+      ...headers,
     },
+    ...(body !== undefined && { body }),
     status,
   }))
 }

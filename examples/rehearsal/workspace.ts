@@ -238,6 +238,7 @@ export const ALL_GATES = {
     rate: 100,
     duration: '10s',
     warmup: '1s',
+    liveRate: 100,
     endpoints: [{ path: '/', weight: 2 }, { path: '/version' }, { path: '/api/session' }],
   },
   ui: { specs: join(ROOT, 'verify/ui') },

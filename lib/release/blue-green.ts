@@ -129,5 +129,7 @@ async function verifyPreview(attempt: Attempt, { from, to, replicas }: Plan): Pr
   const observed = await ensureLive(attempt, from)
   await pointPreview(attempt, observed, to, replicas)
   const users = { address: environment.url, ...(from && { live: environment.url }) }
-  await withPreview(attempt, (preview) => verify(attempt, 'preview', { ...preview, ...users, color: to }))
+  await withPreview(attempt, (preview) =>
+    verify(attempt, 'preview', { ...preview, ...users, color: to, pods: replicas }),
+  )
 }

@@ -115,17 +115,38 @@ const performanceSettings = z.strictObject({
       http_req_failed: z.array(threshold('rate')).prefault(['rate<0.01']),
     })
     .prefault({}),
-  /** How many times the live color's p99, measured side by side, is too slow; `false`: it is not asked. */
+  /** How many times the others' median one pod, or the connection that leads to it, is too slow; `false`: it is not asked. */
+  slowerThanOthers: z.union([z.literal(false), z.number().min(1)]).default(1.5),
+  /** The header of an answer in which the application names the pod that gave it. */
+  podHeader: z.string().min(1).toLowerCase().optional(),
+  /**
+   * How many times the live color's p50, p90 or p99, measured side by side, is too slow; `false`: it is not asked. A
+   * percentile needs 20, 100 or 1,000 requests to both.
+   */
   slowerThanLive: z.union([z.literal(false), z.number().min(1)]).default(1.2),
+  /** Requests a second to the live color, which users are on; never more than `rate`. */
+  liveRate: z.number().positive().max(1000).default(5),
 })
 /**
  * Of a request whose time was out nobody knows how long it would have taken: it must break every threshold.
  * (Thresholds that are none come here too, without a number; they have their own message.)
  */
-export const performance = performanceSettings.refine(
-  ({ timeout, thresholds }) => thresholds.http_req_duration.every(({ value }) => !(value > timeout)),
-  { path: ['timeout'], error: 'expected at least as long as every threshold of http_req_duration' },
-)
+export const performance = performanceSettings
+  .refine(
+    ({ timeout, thresholds }) => thresholds.http_req_duration.every(({ value }) => !(value > timeout)),
+    {
+      path: ['timeout'],
+      error: 'expected at least as long as every threshold of http_req_duration',
+    },
+  )
+  .refine(
+    ({ thresholds: { http_req_duration: slow, http_req_failed: failed } }) => slow.length + failed.length > 0,
+    {
+      path: ['thresholds'],
+      error:
+        'expected one threshold at least: the first deployment has no live color, and would be judged by nothing',
+    },
+  )
 export type PerformanceSettings = z.infer<typeof performance>
 
 export const severities = ['low', 'medium', 'high', 'critical'] as const

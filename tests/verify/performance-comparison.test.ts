@@ -1,73 +1,92 @@
 import { describe, expect, test } from 'bun:test'
 import type { Sample } from '../../verify/performance/lane.ts'
-import { compare, interval } from '../../verify/performance/comparison.ts'
+import { compare } from '../../verify/performance/comparison.ts'
+import { seeded } from './random.ts'
 
-/** Numbers between 0 and 1, the same in every run (mulberry32). */
-function seeded(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-  }
-}
-
-const samples = (count: number, ms: (i: number) => number): Sample[] =>
+const samples = (count: number, ms: (i: number) => number, duration = 20_000): Sample[] =>
   Array.from({ length: count }, (_, i) => ({
     endpoint: 0,
-    due: i * 20,
+    due: (i * duration) / count,
     lag: 0,
     latency: ms(i),
-    queued: false,
   }))
 
-/** 20 s at 50 a second, exponential latency of this mean. */
-const exponential = (mean: number, random: () => number): Sample[] =>
-  samples(1000, () => -mean * Math.log(1 - random()))
+/** 20 s of a web application: a median of 20 ms, and a tail that is the longer the greater sigma is. */
+function lognormal(sigma: number, random: () => number, times = 1, count = 1000): Sample[] {
+  const normal = (): number => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
+  return samples(count, () => times * 20 * Math.exp(sigma * normal()))
+}
 
-describe('the interval of a percentile', () => {
-  test('lies at the ranks that the binomial distribution says', () => {
-    const sorted = Array.from({ length: 1000 }, (_, i) => i + 1)
-    expect(interval(sorted, 0.99)).toEqual({ value: 990, low: 983, high: 997 })
+type Options = Parameters<typeof compare>[3]
+const slower = (idle: Sample[], live: Sample[], times = 1.2, options: Options = {}): boolean =>
+  compare(idle, live, times, options).some((one) => one.slower)
+const share = (runs: number, found: () => boolean): number =>
+  Array.from({ length: runs }, found).filter(Boolean).length / runs
+const late = (all: Sample[]) => all.map((sample) => ({ ...sample, lag: 500, latency: sample.latency + 500 }))
+
+describe('of 1,000 requests to each', () => {
+  test.each([0.25, 0.5, 1])('σ %d: two alike are called different in at most 1 of 100 runs', (sigma) => {
+    const random = seeded(sigma * 100)
+    expect(share(100, () => slower(lognormal(sigma, random), lognormal(sigma, random)))).toBeLessThanOrEqual(
+      0.01,
+    )
   })
 
-  test('has no upper end where there are too few samples to have one', () => {
-    expect(interval([1, 2, 3], 0.99)).toMatchObject({ high: Number.POSITIVE_INFINITY })
+  test('one that is 1.2 times slower to a hair is called slower in few', () => {
+    const random = seeded(3)
+    expect(share(50, () => slower(lognormal(0.5, random, 1.2), lognormal(0.5, random)))).toBeLessThan(0.1)
   })
 
-  test('holds the true one at least 95 times in 100', () => {
-    const random = seeded(1)
-    const truth = -Math.log(0.01)
-    const held = Array.from({ length: 1000 }, () => {
-      const sorted = exponential(1, random).map(({ latency = 0 }) => latency)
-      const { low, high } = interval(
-        sorted.toSorted((a, b) => a - b),
-        0.99,
-      )
-      return low <= truth && truth <= high
-    })
-    expect(held.filter(Boolean).length).toBeGreaterThanOrEqual(950)
+  test.each([
+    [0.25, 1.5],
+    [0.5, 1.5],
+    [1, 2],
+  ])('σ %d: %d times slower is noticed in 90 of 100 runs', (sigma, times) => {
+    const random = seeded(times * 100 + sigma)
+    expect(
+      share(50, () => slower(lognormal(sigma, random, times), lognormal(sigma, random))),
+    ).toBeGreaterThan(0.9)
+  })
+
+  test('a median twice as slow is noticed, where both have the same slow 2 of 100', () => {
+    const random = seeded(5)
+    const same = (ms: number): Sample[] =>
+      samples(1000, () => (random() < 0.02 ? 400 : ms * (0.8 + 0.4 * random())))
+    const found = Array.from({ length: 30 }, () => compare(same(40), same(20), 1.2))
+    expect(found.filter(([p50]) => p50?.slower).length).toBeGreaterThan(27)
+    // The tail is the same: it is not what is blamed.
+    expect(found.filter(([, , p99]) => p99?.slower)).toEqual([])
+  })
+
+  test('a slow path that 6 in 100 take, and 1 in 1,000 of live’s, is noticed', () => {
+    const random = seeded(6)
+    const path = (part: number): Sample[] =>
+      samples(1000, () => (random() < part ? 300 : 10) * (0.9 + 0.2 * random()))
+    expect(share(30, () => slower(path(0.06), path(0.001)))).toBeGreaterThan(0.9)
   })
 })
 
-const slower = (idle: Sample[], live: Sample[], times = 1.2) => compare(idle, live, times).slower
-const late = (all: Sample[]) =>
-  all.map((sample) => ({ ...sample, lag: 500, latency: (sample.latency ?? 0) + 500 }))
+describe('what would have been noticed', () => {
+  test.each([
+    ['1,000 requests to live', 1000],
+    ['the 100 of the default rate', 100],
+  ])('is noticed in about 95 of 100 runs: %s', (_, count) => {
+    const random = seeded(count)
+    const percentiles = [50]
+    const noticed = Array.from({ length: 20 }, () => {
+      const live = lognormal(0.5, random, 1, count)
+      return compare(lognormal(0.5, random), live, 1.2, { percentiles })[0]?.noticed ?? 0
+    }).toSorted((a, b) => a - b)
+    const times = noticed[10] ?? 0
+    const found = share(100, () =>
+      slower(lognormal(0.5, random, times), lognormal(0.5, random, 1, count), 1.2, { percentiles }),
+    )
+    expect(found).toBeGreaterThanOrEqual(0.88)
+    expect(times).toBeLessThan(count === 1000 ? 1.5 : 1.8)
+  })
+})
 
 describe('slower than the live color', () => {
-  test('two alike are never called different, in 500 runs', () => {
-    const random = seeded(2)
-    const found = Array.from({ length: 500 }, () => slower(exponential(20, random), exponential(20, random)))
-    expect(found.filter(Boolean)).toEqual([])
-  })
-
-  test('one of twice the latency is found in nearly every run', () => {
-    const random = seeded(3)
-    const found = Array.from({ length: 100 }, () => slower(exponential(40, random), exponential(20, random)))
-    expect(found.filter(Boolean).length).toBeGreaterThan(80)
-  })
-
   test.each<[string, (i: number) => number, boolean]>([
     ['all of them slow', () => 800, true],
     ['3 % of them slow, now and then', (i) => (i % 33 === 0 ? 300 : 10), true],
@@ -109,8 +128,8 @@ describe('slower than the live color', () => {
 
   test('what is excused is excused, and no more', () => {
     const [idle, live] = [samples(1000, () => 60), samples(1000, () => 10)]
-    expect(compare(idle, live, 1.2, 30).slower).toBe(true)
-    expect(compare(idle, live, 1.2, 50).slower).toBe(false)
+    expect(slower(idle, live, 1.2, { excused: 30 })).toBe(true)
+    expect(slower(idle, live, 1.2, { excused: 50 })).toBe(false)
   })
 
   test('the generator’s lateness, which both share, hides nothing', () => {

@@ -4,6 +4,7 @@ import { performance as settingsOf } from '../../lib/settings/gates.ts'
 import { judge } from '../../verify/performance.ts'
 import type { Load, Sample } from '../../verify/performance/lane.ts'
 import { generator } from '../../verify/performance/verdicts.ts'
+import { seeded } from './random.ts'
 
 const defaults = settingsOf.parse({})
 
@@ -13,25 +14,36 @@ function load(
   of: (i: number) => Partial<Sample> = () => ({}),
   more: Partial<Load> = {},
 ): Load {
-  const samples = Array.from({ length: count }, (_, i): Sample => {
-    const sample = { endpoint: 0, due: i * 20, lag: 0.5, latency: 10, queued: false, ...of(i) }
-    if (sample.failure === undefined || 'latency' in of(i)) return sample
-    const { latency: _none, ...unanswered } = sample
-    return unanswered
-  })
-  return { samples, due: count, sentInTime: count, dropped: 0, elapsed: count * 20, ...more }
+  const samples = Array.from({ length: count }, (_, i): Sample => ({
+    endpoint: 0,
+    due: i * 20,
+    lag: 0.5,
+    latency: 10,
+    connection: i % 20,
+    ...of(i),
+  }))
+  return {
+    samples,
+    due: count,
+    sentInTime: count,
+    dropped: 0,
+    connections: 20,
+    elapsed: count * 20,
+    ...more,
+  }
 }
 
 interface Given {
   settings?: Parameters<typeof settingsOf.parse>[0]
   live?: Load
   forwarded?: boolean
+  pods?: number
 }
 
 /** What the run says: `passed`, or the verdict with what was seen. */
-function says(idle: Load, { settings, live, forwarded = false }: Given = {}): Record<string, string> {
+function says(idle: Load, { settings, live, forwarded = false, pods }: Given = {}): Record<string, string> {
   const parsed = settingsOf.parse(settings ?? {})
-  const run = { idle, live, settings: parsed, generator: generator(parsed, { idle, live }), forwarded }
+  const run = { idle, live, settings: parsed, generator: generator(parsed, { idle, live }), forwarded, pods }
   return Object.fromEntries(
     judge(run).map(({ name, verdict, seen }) => [
       name,
@@ -47,10 +59,12 @@ const allPassed = {
   'http_req_duration p(50)<100': 'passed',
   'http_req_duration p(90)<250': 'passed',
   'http_req_duration p(99)<500': 'passed',
+  'no pod slower than the others': 'passed',
 }
 const COMPARED = 'not slower than the live color'
 const REFUSED = 'status 500'
 const LATE = 'no whole answer within 5 s'
+const ALIKE = 'no pod slower than the others'
 const every = (n: number, then: Partial<Sample>) => (i: number) => (i % n === 0 ? then : {})
 
 describe('the defaults', () => {
@@ -82,7 +96,7 @@ describe('errors', () => {
   })
 
   test('what is never answered is slow, and failed', () => {
-    expect(says(load(1000, () => ({ failure: LATE, latency: 5001 })))).toMatchObject({
+    expect(says(load(1000, () => ({ failure: LATE, late: true, latency: 5001 })))).toMatchObject({
       'http_req_failed rate<0.01': `failed: 1000 of 1000 requests failed: 1000 × ${LATE}`,
       'http_req_duration p(50)<100': expect.stringMatching(/^failed: 500\d ms/),
     })
@@ -115,6 +129,103 @@ describe('errors', () => {
   })
 })
 
+describe('a target that is dead', () => {
+  const settings = {
+    thresholds: { http_req_duration: [], http_req_failed: ['rate<=1'] },
+    slowerThanLive: false,
+  }
+
+  test.each([
+    ['refuses all of them', load(20, () => ({ failure: 'ECONNREFUSED' })), '20 × ECONNREFUSED'],
+    [
+      'was left alone',
+      load(20, () => ({ failure: REFUSED }), { stopped: 'stopped after 5 s' }),
+      'stopped after 5 s',
+    ],
+  ])('%s: passes nothing', (_, idle, why) => {
+    expect(says(idle, { settings })['rate delivered']).toBe(`failed: nothing was answered: ${why}`)
+  })
+
+  test('settings that leave nothing to judge by are refused', () => {
+    const thresholds = { http_req_duration: [], http_req_failed: [] }
+    for (const more of [{}, { slowerThanLive: false }])
+      expect(settingsOf.safeParse({ thresholds, ...more }).error?.issues[0]).toMatchObject({
+        path: ['thresholds'],
+        message: expect.stringContaining('one threshold at least'),
+      })
+    expect(settingsOf.safeParse({ thresholds: { http_req_duration: [] } }).success).toBe(true)
+  })
+})
+
+const hanging = (part: number) => load(1000, every(1000 / part, { failure: 'status 503', latency: 4900 }))
+describe('errors that come late', () => {
+  test('are in the percentiles, though the rate of errors is kept', () => {
+    const settings = { thresholds: { http_req_failed: ['rate<0.5'] } }
+    expect(says(hanging(20), { settings })['http_req_duration p(99)<500']).toMatch(/^failed: 49\d\d ms/)
+    expect(says(hanging(200), { settings })['http_req_duration p(90)<250']).toMatch(/^failed: 49\d\d ms/)
+  })
+})
+
+describe('one pod among others', () => {
+  const random = seeded(1)
+  /** 1,000 requests over so many connections, of which the first ones lead to a slow pod. */
+  const pods = (
+    connections: number,
+    slow: number,
+    times: number,
+    more: (i: number) => Partial<Sample> = () => ({}),
+  ) =>
+    load(1000, (i) => {
+      const normal = Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
+      const connection = i % connections
+      return {
+        connection,
+        latency: (connection < slow ? times : 1) * 20 * Math.exp(0.5 * normal),
+        ...more(i),
+      }
+    })
+
+  test.each([
+    ['one of three, three times as slow', 20, 7, 3],
+    ['one of ten, twice as slow', 50, 5, 2],
+    ['one connection of fifty', 50, 1, 4],
+  ])('%s: is noticed in 20 of 20 runs', (_, connections, slow, times) => {
+    for (let run = 0; run < 20; run++)
+      expect(says(pods(connections, slow, times))[ALIKE]).toMatch(
+        /^failed: \d of \d\d connections \(\d+ were opened\): connection \d takes [\d.]+ ms, the others [12]\d\.\d/,
+      )
+  })
+
+  test('all alike: nothing is said in 100 runs', () => {
+    for (let run = 0; run < 100; run++) expect(says(pods(50, 0, 1))[ALIKE]).toBe('passed')
+  })
+
+  test('a pod that is named by the application is named', () => {
+    const idle = pods(20, 2, 3, (i) => ({ pod: `pod-${i % 10}`, latency: i % 10 === 3 ? 400 : 10 }))
+    expect(says(idle, { pods: 10 })[ALIKE]).toBe('failed: 1 of 10 pods: pod-3 takes 400 ms, the others 9.50')
+    expect(says(idle, { pods: 12 })[ALIKE]).toBe('inconclusive: 10 of 12 pods answered 8 times')
+  })
+
+  test.each<[string, Load, Given, string]>([
+    ['4 ms more are no matter', load(1000, (i) => ({ latency: i % 20 === 3 ? 6 : 2 })), {}, 'passed'],
+    ['a pause is no pod', load(1000, (i) => ({ latency: i > 400 && i < 450 ? 900 : 10 })), {}, 'passed'],
+    [
+      'through a port-forward',
+      load(1000),
+      { forwarded: true },
+      'skipped: not applicable: a port-forward leads to one pod',
+    ],
+    ['one pod', load(1000), { pods: 1 }, 'skipped: not applicable: one pod'],
+    [
+      'nothing was kept',
+      load(1000, (i) => ({ connection: i })),
+      { pods: 3 },
+      'inconclusive: fewer than two connections',
+    ],
+    ['it is not asked', load(1000), { settings: { slowerThanOthers: false } }, 'undefined'],
+  ])('%s', (_, idle, given, verdict) => expect(String(says(idle, given)[ALIKE])).toStartWith(verdict))
+})
+
 describe('too few requests', () => {
   test('say which duration would do', () => {
     expect(says(load(200), { live: load(200) })).toEqual({
@@ -122,7 +233,7 @@ describe('too few requests', () => {
       'http_req_duration p(99)<500':
         'inconclusive: 1000 requests are needed and there were 200: at 50 a second, a duration of 20s suffices',
       [COMPARED]:
-        'inconclusive: 1000 requests are needed and there were 200: at 50 a second, a duration of 20s suffices',
+        'inconclusive: 250 requests are needed and there were 200: at 50 a second, a duration of 5s suffices',
     })
   })
 
@@ -176,29 +287,6 @@ describe('the generator was late', () => {
   })
 })
 
-describe('requests that may have waited in the generator', () => {
-  const queued = every(10, { queued: true, latency: 600 })
-
-  test('excuse what looks slow, and say what to set', () => {
-    const verdicts = says(load(1000, queued), { live: load(1000) })
-    expect(verdicts['http_req_duration p(99)<500']).toMatch(/^inconclusive: .*BUN_CONFIG_MAX_HTTP_REQUESTS/)
-    expect(verdicts[COMPARED]).toMatch(/^inconclusive: .*BUN_CONFIG_MAX_HTTP_REQUESTS/)
-  })
-
-  test('leave the comparison open, however alike both look', () => {
-    const alike = load(1000, queued)
-    expect(says(alike, { live: alike })[COMPARED]).toMatch(/^inconclusive: .*BUN_CONFIG_MAX_HTTP_REQUESTS/)
-  })
-
-  test('do not count as failed, unless others fail too', () => {
-    const ran = { queued: true, failure: LATE, latency: 5000 }
-    const name = 'http_req_failed rate<0.01'
-    expect(says(load(1000, every(10, ran)))[name]).toStartWith('inconclusive: 100 of 1000 requests failed')
-    const both = (i: number) => (i % 10 === 1 ? { failure: REFUSED } : every(10, ran)(i))
-    expect(says(load(1000, both))[name]).toStartWith('failed: 200 of 1000')
-  })
-})
-
 describe('dropped requests', () => {
   const dropped = { due: 1000, sentInTime: 988, dropped: 12 }
 
@@ -239,7 +327,7 @@ describe('the live color', () => {
     [
       'cannot be reached',
       load(227, () => ({ failure: 'ECONNREFUSED' }), { stopped: 'stopped after 5 s' }),
-      /^inconclusive: of the live color, 1000 requests are needed and there were 227: stopped/,
+      /^inconclusive: of the live color, stopped after 5 s/,
     ],
     [
       'fails most requests',
@@ -261,7 +349,7 @@ test('every sentence fits a line of a report', () => {
     dropped: 9,
     sentInTime: 9,
   })
-  for (const idle of [bad, load(0), load(10), load(1000, every(2, { queued: true, latency: 9000 }))]) {
+  for (const idle of [bad, load(0), load(10), load(1000, every(2, { latency: 9000 }))]) {
     const run = {
       idle,
       live: bad,

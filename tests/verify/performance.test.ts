@@ -1,6 +1,7 @@
 /** The load and the gate, against servers of known behaviour and the example app. Times are never exact here. */
 import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { connect, createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { decodeFromCompressedBase64 } from 'hdr-histogram-js'
@@ -13,6 +14,7 @@ import { figures } from '../../verify/performance/summary.ts'
 import { generator } from '../../verify/performance/verdicts.ts'
 import { startPod } from '../examples/chatbot-platform/process.ts'
 import { answer, rawServer } from '../lib/servers.ts'
+import { seeded } from './random.ts'
 
 setDefaultTimeout(60_000)
 
@@ -33,16 +35,37 @@ function serve(fetch: (request: Request) => Response | Promise<Response>) {
 const endlessBody = () =>
   new Response(new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(65_536)) }))
 
+/** Pods behind a balancer that gives each connection to one of them for its life, in turn, as kube-proxy does by chance. */
+async function balanced(latencies: number[], headers: (pod: number) => Record<string, string> = () => ({})) {
+  const pods = latencies.map((ms, i) =>
+    serve(async () => (await Bun.sleep(ms), new Response('ok', { headers: headers(i) }))),
+  )
+  let connections = 0
+  const balancer = createServer((client) => {
+    const pod = connect(Number(new URL(pods[connections++ % pods.length]?.url ?? '').port), '127.0.0.1')
+    client.pipe(pod).pipe(client)
+    for (const socket of [client, pod]) socket.on('error', () => (client.destroy(), pod.destroy()))
+  })
+  await new Promise<void>((resolve) => balancer.listen(0, '127.0.0.1', resolve))
+  return {
+    url: `http://127.0.0.1:${(balancer.address() as AddressInfo).port}`,
+    connections: () => connections,
+    [Symbol.asyncDispose]: async () => {
+      balancer.close()
+      for (const pod of pods) await pod[Symbol.asyncDispose]()
+    },
+  }
+}
+
 let runs = 0
 /** The gate's results, and the folder with its evidence. */
 async function run(
   url: string,
   settings: Settings,
-  more: { live?: string; progress?: (state: string) => void } = {},
+  { progress, ...more }: { live?: string; pods?: number; progress?: (state: string) => void } = {},
 ) {
   const evidence = join(folder, `${++runs}`)
-  const { live, progress } = more
-  const target = { url, verification: 'v-1', evidence, ...(live !== undefined && { live }) }
+  const target = { url, verification: 'v-1', evidence, ...more }
   const results = await performanceGate(settingsOf.parse(settings))(target, never, progress)
   const verdicts = Object.fromEntries(results.map(({ name, verdict }) => [name, verdict]))
   const file = await readFile(join(evidence, 'performance.json'), 'utf8')
@@ -52,7 +75,7 @@ async function run(
 
 /** The load alone, on one URL. */
 const put = (url: string, settings: Settings, signal = never) =>
-  putLoad(settingsOf.parse(settings), { idle: [{ url: new URL(url), init: {}, status: 200 }] }, signal)
+  putLoad(settingsOf.parse(settings), { idle: [{ url: new URL(url), status: 200 }] }, signal)
 
 describe('endpoints take turns', () => {
   test.each([
@@ -155,14 +178,6 @@ describe('the load', () => {
     expect(idle).toMatchObject({ due: 50, dropped: 0 })
   })
 
-  test('counts what may have waited for one of fetch’s places', async () => {
-    await using server = serve(async () => (await Bun.sleep(1000), new Response('ok')))
-    const { idle } = await put(server.url, { rate: 500, duration: '1s', warmup: '0s' })
-    expect(idle.samples.filter(({ queued }) => queued).length).toBeGreaterThan(100)
-    expect(idle.samples.filter(({ queued }) => !queued).length).toBeGreaterThanOrEqual(256)
-    expect(idle.samples.filter(({ failure }) => failure)).toEqual([])
-  })
-
   test('an interrupt ends it at once, and nothing more is sent', async () => {
     const stop = new AbortController()
     let requests = 0
@@ -176,6 +191,106 @@ describe('the load', () => {
     const then = requests
     await Bun.sleep(200)
     expect(requests).toBe(then)
+  })
+})
+
+/** Sleeps by a table of lognormal times, the same in every run: a median of 20 ms, σ 0.5. */
+function sleeper(times: number) {
+  const random = seeded(7)
+  return serve(async () => {
+    const normal = Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
+    await Bun.sleep(times * 20 * Math.exp(0.5 * normal))
+    return new Response('ok')
+  })
+}
+
+const beside = { rate: 200, liveRate: 200, duration: '5s', warmup: '500ms', thresholds: lenient }
+const seenOf = async (times: number, settings: Settings) => {
+  await using idle = sleeper(times)
+  await using live = sleeper(1)
+  const { results, report } = await run(idle.url, settings, { live: live.url })
+  const found = results.find(({ name }) => name === 'not slower than the live color')
+  return { said: `${found?.verdict}: ${found?.seen}`, live: report.live.requests }
+}
+
+describe('beside a live color', () => {
+  test('1.5 times as slow is noticed, alike is not, and what would have been noticed is said', async () => {
+    const [slow, alike, few] = await Promise.all([
+      seenOf(1.5, beside),
+      seenOf(1, beside),
+      seenOf(2, { ...beside, rate: 50, liveRate: undefined }),
+    ])
+    expect(slow.said).toMatch(/^failed: p50 [\d.]+ ms, live [\d.]+ \(slower\), p90/)
+    expect(alike.said).toMatch(
+      /^passed: p50 .*, p90 .*, p99 .*; 1\.\d times at p50, [\d.]+ times at p90, [\d.]+ times at p99 would have been noticed in 95 of 100 runs$/,
+    )
+    // By default users' color is asked 5 times a second.
+    expect(few.live).toBe(25)
+    expect(few.said).toMatch(
+      /^failed: p50 [\d.]+ ms, live [\d.]+ \(slower\); p90 is not compared: 25 requests/,
+    )
+  })
+})
+
+const named = (pod: number) => ({ 'x-pod': `pod-${pod}` })
+
+describe('a target of several pods', () => {
+  const settings = { rate: 100, duration: '5s', warmup: '500ms', thresholds: lenient }
+  const ALIKE = 'no pod slower than the others'
+
+  test.concurrent.each([
+    ['one of three', [2, 2, 400], 3],
+    ['one of ten', [2, 2, 2, 2, 400, 2, 2, 2, 2, 2], 10],
+    ['one of three, wherever the first connection leads, and nobody counted them', [400, 2, 2], undefined],
+  ])('a slow pod is noticed: %s', async (_, latencies, pods) => {
+    await using target = await balanced(latencies)
+    const { verdicts, results, report } = await run(target.url, settings, pods === undefined ? {} : { pods })
+    expect(verdicts[ALIKE]).toBe('failed')
+    expect(results.find(({ name }) => name === ALIKE)?.seen).toMatch(
+      /connection \d+ takes 4\d\d ms, the others \d\.\d+.*a connection leads to one pod$/,
+    )
+    expect(target.connections()).toBeGreaterThanOrEqual(Math.max(20, 5 * (pods ?? 0)))
+    expect(report.target.connections).toBe(target.connections())
+    // Each pod is asked: what each connection answered is in the evidence.
+    const slow = report.target.parts.filter(({ p50 }: { p50: number }) => p50 > 300)
+    expect(slow.length).toBeGreaterThanOrEqual(Math.floor(report.target.parts.length / latencies.length / 2))
+  })
+
+  test.concurrent('a pod that the application names is named, and pods that are alike pass', async () => {
+    await using one = await balanced([2, 2, 200, 2], named)
+    await using other = await balanced([2, 2, 2, 2], named)
+    const asked = { ...settings, podHeader: 'X-Pod' }
+    const [slow, alike] = await Promise.all([one, other].map(({ url }) => run(url, asked, { pods: 4 })))
+    expect(slow?.results.find(({ name }) => name === ALIKE)?.seen).toMatch(
+      /^1 of 4 pods: pod-2 takes 2\d\d ms, the others \d\.\d+$/,
+    )
+    expect(alike?.verdicts[ALIKE]).toBe('passed')
+    const parts = alike?.report.target.parts.map(({ name, requests }: { name: string; requests: number }) => [
+      name,
+      requests > 80,
+    ])
+    expect(parts).toEqual([0, 1, 2, 3].map((i) => [`pod-${i}`, true]))
+  })
+
+  test.concurrent('a server that closes what nobody uses loses no request, and one that resets is not excused', async () => {
+    await using closing = await rawServer((socket) => {
+      socket.write(answer(200, 'ok'))
+      socket.setTimeout(900, () => socket.destroy())
+    })
+    const slowly = {
+      rate: 8,
+      duration: '5s',
+      warmup: '0s',
+      thresholds: { http_req_duration: ['p(50)<2000'] },
+    }
+    const { report } = await run(closing.url, slowly)
+    expect(report.target).toMatchObject({ requests: 40, failed: 0 })
+    expect(closing.connections).toBeGreaterThan(20)
+    await using resetting = await rawServer((socket, _, count) =>
+      count % 10 === 0 ? void socket.resetAndDestroy() : void socket.write(answer(200, 'ok')),
+    )
+    const { report: reset } = await run(resetting.url, { ...settings, duration: '1s' })
+    expect(reset.target.failed).toBeGreaterThan(7)
   })
 })
 
@@ -216,6 +331,7 @@ describe('the gate', () => {
       'dropped_iterations passed',
       'http_req_failed rate<0.01 passed',
       'http_req_duration p(50)<2000 passed',
+      'no pod slower than the others passed',
     ])
     for (const { gate, evidence, ms } of results) {
       expect({ gate, evidence }).toEqual({
@@ -293,6 +409,7 @@ describe('the gate', () => {
       dropped_iterations: 'passed',
       'http_req_failed rate<0.01': 'passed',
       'http_req_duration p(50)<2000': 'passed',
+      'no pod slower than the others': 'passed',
       'not slower than the live color': 'inconclusive',
     })
     expect(report.target.requests).toBe(1100)
@@ -316,13 +433,14 @@ const app = async (faults: Record<string, string>) => {
 describe('the example app', () => {
   const thresholds = { http_req_duration: ['p(50)<400', 'p(99)<5000'], http_req_failed: ['rate<0.01'] }
   const endpoints: Settings['endpoints'] = [{ path: '/', weight: 3 }, { path: '/api/session' }]
-  const whole = { rate: 200, duration: '5s', warmup: '500ms', thresholds, endpoints }
+  const whole = { rate: 200, liveRate: 200, duration: '5s', warmup: '500ms', thresholds, endpoints }
   const healthy: Record<string, Verdict> = {
     'rate delivered': 'passed',
     dropped_iterations: 'passed',
     'http_req_failed rate<0.01': 'passed',
     'http_req_duration p(50)<400': 'passed',
     'http_req_duration p(99)<5000': 'passed',
+    'no pod slower than the others': 'passed',
   }
 
   test('passes beside another of its kind', async () => {
@@ -340,8 +458,8 @@ describe('the example app', () => {
     expect(results.find(({ verdict }) => verdict === 'failed')?.seen).toBe(
       '100 of 1000 requests failed: 100 × status 500',
     )
-    // Errors have no latency: they would make a slow target look fast.
-    expect(decodeFromCompressedBase64(report.target.histogram).totalCount).toBe(900)
+    // Quick errors would make a slow target look fast.
+    expect(decodeFromCompressedBase64(report.target.histogram).totalCount).toBeLessThan(910)
   })
 
   test('FAULT_SLOW_MS is caught by the latency, and beside the live color', async () => {
@@ -351,14 +469,16 @@ describe('the example app', () => {
     const slow = {
       ...whole,
       rate: 100,
-      duration: '10s',
-      thresholds: { ...thresholds, http_req_duration: ['p(50)<100', 'p(99)<5000'] },
+      liveRate: 100,
+      thresholds: { ...thresholds, http_req_duration: ['p(50)<100'] },
     }
     const { verdicts } = await run(idle.url, slow, { live: live.url })
-    const { 'http_req_duration p(50)<400': _, ...rest } = healthy
+    const { 'http_req_duration p(50)<400': _, 'http_req_duration p(99)<5000': __, ...rest } = healthy
     expect(verdicts).toEqual({
       ...rest,
       'http_req_duration p(50)<100': 'failed',
+      // A request of 1 s at a time: few on each connection.
+      'no pod slower than the others': 'skipped',
       'not slower than the live color': 'failed',
     })
   })

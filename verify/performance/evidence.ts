@@ -1,6 +1,6 @@
 /**
  * What a run leaves behind. `performance.json`: the figures of the whole and of each endpoint, how the generator
- * did, the findings, and the whole distribution, so that releases can be compared. A histogram is HdrHistogram's
+ * did, what each pod or connection answered, the findings, and the whole distribution, so that releases can be compared. A histogram is HdrHistogram's
  * V2 format, compressed, in base64, of µs; every HdrHistogram library reads it, here
  * `decodeFromCompressedBase64(text).getValueAtPercentile(99) / 1000` gives ms, and `add` merges two.
  * `performance.svg`: the same as a picture.
@@ -13,6 +13,7 @@ import type { PerformanceSettings } from '../../lib/settings/gates.ts'
 import type { Load } from './lane.ts'
 import type { Finding, Run } from './verdicts.ts'
 import { picture } from './picture.ts'
+import { parts } from './alike.ts'
 import { failures, figures, histogramOf, latencies } from './summary.ts'
 
 const [FIGURES, PICTURE] = ['performance.json', 'performance.svg']
@@ -23,12 +24,13 @@ export async function writeEvidence(
   run: Run,
   findings: readonly Finding[],
 ): Promise<string[]> {
-  const { settings, generator, forwarded, idle, live } = run
-  const { rate, duration, warmup, timeout } = settings
+  const { settings, generator, forwarded, pods, idle, live } = run
+  const { rate, liveRate, duration, warmup, timeout } = settings
   const evidence = {
-    asked: { rate, duration, warmup, timeout },
+    asked: { rate, ...(live && { liveRate }), duration, warmup, timeout },
     generator,
     forwarded,
+    ...(pods !== undefined && { pods }),
     target: report(target.url, idle, settings),
     ...(live && { live: report(target.live, live, settings) }),
     findings,
@@ -60,10 +62,12 @@ function report(url: string | undefined, load: Load, { endpoints }: PerformanceS
     ...(stopped !== undefined && { stopped }),
     ...figures(samples),
     failures: failures(samples),
+    connections: load.connections,
     endpoints: endpoints.map(({ method, path }, i) => ({
       name: `${method} ${path}`,
       ...figures(samples.filter(({ endpoint }) => endpoint === i)),
     })),
+    parts: parts(samples),
     histogram: encodeIntoCompressedBase64(histogramOf(latencies(samples))),
   }
 }

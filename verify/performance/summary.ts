@@ -6,7 +6,7 @@ import type { Sample } from './lane.ts'
 export interface Figures {
   requests: number
   failed: number
-  /** Of the requests that were answered as expected, and of those whose time was out. NaN: there were none. */
+  /** Of the requests whose times count. NaN: there were none. */
   p50: number
   p90: number
   p99: number
@@ -23,11 +23,21 @@ export function histogramOf(times: readonly number[]): Histogram {
 }
 
 /**
- * The latencies of which percentiles are taken. A request that was refused or answered wrongly has none: a
- * quick error must not make a slow target look fast. One whose time was out took at least that long.
+ * The requests whose times count: those that were answered as expected, and those whose time was out, which took at
+ * least that long. A quick error must not make a slow target look fast, and a slow one (a hang that ends in a 503)
+ * must not go unseen: what failed counts where it took longer than 99 of 100 of the others.
  */
+export function timed(samples: readonly Sample[]): Sample[] {
+  const good = samples.filter(answered)
+  const slow = measure({ percentile: 99 }, histogramOf(good.map(({ latency }) => latency)))
+  return samples.filter((sample) => answered(sample) || sample.latency > slow)
+}
+
+/** As expected, or not in its time. */
+export const answered = ({ failure, late = false }: Sample): boolean => failure === undefined || late
+
 export function latencies(samples: readonly Sample[]): number[] {
-  return samples.flatMap(({ latency }) => latency ?? [])
+  return timed(samples).map(({ latency }) => latency)
 }
 
 export function figures(samples: readonly Sample[]): Figures {
