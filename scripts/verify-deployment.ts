@@ -14,6 +14,7 @@ import { observe } from '../lib/app/observe.ts'
 import { DeployError, Exit } from '../lib/errors.ts'
 import { withPreview } from '../lib/traffic/preview.ts'
 import { newId } from '../lib/history/record.ts'
+import { httpUrl } from '../lib/settings/scalars.ts'
 import { choiceOf, gatesOf } from '../verify/gates.ts'
 
 const usage = `Usage: bun scripts/verify-deployment.ts --env NAME [--color WHICH | --url URL]
@@ -99,6 +100,7 @@ if (import.meta.main) {
 }
 
 function address(url: string): string {
-  if (URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)) return url
-  throw new DeployError(`--url "${url}" is not an http:// or https:// address`, Exit.usage)
+  const { data, error } = httpUrl.safeParse(url)
+  if (data !== undefined) return data
+  throw new DeployError(`--url: ${error?.issues[0]?.message}`, Exit.usage)
 }

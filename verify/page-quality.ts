@@ -13,7 +13,7 @@ import { parseJson } from '../lib/json.ts'
 import type { PageQualitySettings } from '../lib/settings/gates.ts'
 import { temporaryFolder } from '../lib/temporary.ts'
 import { findBrowser, type Variables } from './browser.ts'
-import { judge, unclear } from './page-quality/judge.ts'
+import { asked, judge, unclear } from './page-quality/judge.ts'
 import { runs, type Request, type Run } from './page-quality/runs.ts'
 
 const FOLDER = 'page-quality'
@@ -53,7 +53,7 @@ async function measure(
   const request: Request = {
     url: new URL(path, url).href,
     runs: number,
-    categories: Object.keys(scores),
+    categories: asked(scores).map(([id]) => id),
     audits: Object.keys(audits),
     verification,
     browser,

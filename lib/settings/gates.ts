@@ -65,22 +65,22 @@ export const ui = z.strictObject({
 })
 export type UiSettings = z.infer<typeof ui>
 
-const score = z.number().min(0).max(1)
+const score = z.union([z.literal(false), z.number().min(0).max(1)])
 export const pageQuality = z.strictObject({
   path: path.default('/'),
   /** The median counts. */
   runs: count.max(9).default(3),
   /** For all runs; one takes about 8 s. */
   timeout: duration.prefault('2m'),
-  /** The least score of each category, 0 to 1. */
+  /** The least score of each category, 0 to 1. What is not written is asked all the same; only `false` turns it off. */
   scores: z
     .strictObject({
-      performance: score.optional(),
-      accessibility: score.optional(),
-      'best-practices': score.optional(),
-      seo: score.optional(),
+      performance: score.default(0.8),
+      accessibility: score.default(0.9),
+      'best-practices': score.default(0.9),
+      seo: score.default(0.9),
     })
-    .default({ performance: 0.8, accessibility: 0.9, 'best-practices': 0.9, seo: 0.9 }),
+    .prefault({}),
   /** The most of each audit's numeric value, in its own unit: `largest-contentful-paint: 2500`. */
   audits: z.record(z.string(), z.number().nonnegative()).default({}),
 })

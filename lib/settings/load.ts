@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { DeployError, Exit } from '../errors.ts'
 import { defaults, deployFile, merged, pipelineFile, type Environment, type Requires } from './file.ts'
 import { scan as scanSettings } from './scan.ts'
+import { contradictions } from './whole.ts'
 import { readYaml } from './yaml.ts'
 
 /**
@@ -11,7 +12,7 @@ import { readYaml } from './yaml.ts'
  * @throws DeployError (2) listing each problem with its line
  */
 export function loadEnvironment(file: string, name: string | undefined, variables: Variables): Environment {
-  const { data, raw } = load(file, deployFile, variables, (content) => content)
+  const { data, raw, at } = load(file, deployFile, variables, (content) => content)
   const known = Object.keys(data.environments)
   if (name === undefined) throw new DeployError(`--env is required: ${known.join(', ')}`, Exit.usage)
   if (!known.includes(name)) {
@@ -20,6 +21,12 @@ export function loadEnvironment(file: string, name: string | undefined, variable
   const { environments, ...general } = z.record(z.string(), z.json()).parse(raw)
   const own = z.record(z.string(), z.record(z.string(), z.json())).parse(environments)[name]
   const layers = merged.parse(overlay(overlay(defaults, general), own))
+  const wrong = contradictions(layers).map(({ setting, problem }) => {
+    const place =
+      setting in general && !(setting in (isMapping(own) ? own : {})) ? [] : ['environments', name]
+    return `${at([...place, setting])}: ${name}: ${setting}: ${problem}`
+  })
+  if (wrong.length > 0) throw new DeployError(wrong.join('\n'), Exit.usage)
   const { app, image } = data
   const from = (path: string): string => resolve(dirname(file), path)
   const ui = layers.ui && { ...layers.ui, specs: from(layers.ui.specs) }
@@ -63,7 +70,7 @@ function load<T>(
   schema: z.ZodType<T>,
   variables: Variables,
   part: (content: unknown) => unknown,
-): { data: T; raw: unknown } {
+): { data: T; raw: unknown; at: (location: readonly PropertyKey[]) => string } {
   const hint = 'name the configuration with --config FILE, or run this where deploy.yaml is'
   const { content, at } = readYaml(file, hint)
   const problems: string[] = []
@@ -74,7 +81,7 @@ function load<T>(
   for (const { location, message } of (parsed.error?.issues ?? []).flatMap(told))
     problems.push(`${at(location)}: ${dotted(location)}: ${message}`)
   if (problems.length > 0 || !parsed.success) throw new DeployError(problems.join('\n'), Exit.usage)
-  return { data: parsed.data, raw }
+  return { data: parsed.data, raw, at }
 }
 
 interface Problem {

@@ -15,7 +15,13 @@ export const duration = z
 export const dnsLabel = z
   .string()
   .regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'expected a DNS label: a-z, 0-9 and -')
-export const httpUrl = z.url({ protocol: /^https?$/, error: 'expected an http:// or https:// address' })
+export const httpUrl = z
+  .url({ protocol: /^https?$/, error: 'expected an http:// or https:// address' })
+  .refine(
+    (text) => !URL.canParse(text) || !hasUser(new URL(text)),
+    'expected an address without a user or password: it stands in logs, records and reports. Let a proxy that asks ' +
+      'for one let this machine in by its address',
+  )
 export const path = z.string().startsWith('/', 'expected a path that starts with /')
 export const count = z.int().positive()
 export const status = z.int().min(100).max(599)
@@ -25,3 +31,7 @@ export const headers = z.record(z.string(), z.string())
 export const variable = z
   .string()
   .regex(/^[A-Za-z_]\w*$/, 'expected the name of an environment variable, not its value')
+
+function hasUser({ username, password }: URL): boolean {
+  return username !== '' || password !== ''
+}

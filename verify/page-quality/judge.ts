@@ -3,15 +3,17 @@ import type { CheckResult, Target, Verdict } from '../../lib/check.ts'
 import type { PageQualitySettings } from '../../lib/settings/gates.ts'
 import type { Run } from './runs.ts'
 
+/** The least score of each category. */
+type Scores = Readonly<Record<string, number | false>>
 export type Judged = Omit<CheckResult, 'gate' | 'ms' | 'evidence'>
 
 /** A result for each category and each audit; a single one when not every run was possible. Pure. */
 export function judge(
-  { scores, audits, runs: wanted }: PageQualitySettings,
+  { scores, audits, runs: wanted }: Pick<PageQualitySettings, 'audits' | 'runs'> & { scores: Scores },
   runs: readonly Run[],
   { url, forwarded = false }: Pick<Target, 'url' | 'forwarded'>,
 ): Judged[] {
-  if (Object.keys({ ...scores, ...audits }).length === 0)
+  if (asked(scores).length + Object.keys(audits).length === 0)
     return [unclear('no score and no figure is asked for')]
   const broken = runs.find(({ error }) => error !== undefined)
   if (broken) return [unclear(broken.error ?? '')]
@@ -19,9 +21,14 @@ export function judge(
   const astray = runs.find(({ arrived }) => arrived === undefined || origin(arrived) !== origin(url))
   if (astray) return [unclear(`the page of ${url} led to ${astray.arrived ?? 'nowhere'}`)]
   return [
-    ...Object.entries(scores).map(([id, least = 0]) => ofCategory(id, least, runs, forwarded)),
+    ...asked(scores).map(([id, least]) => ofCategory(id, least, runs, forwarded)),
     ...Object.entries(audits).map(([id, most]) => ofAudit(id, most, runs, forwarded)),
   ]
+}
+
+/** The categories that count, with their least scores. */
+export function asked(scores: Scores): [id: string, least: number][] {
+  return Object.entries(scores).flatMap(([id, least]) => (least === false ? [] : [[id, least]]))
 }
 
 /** What is said of all together when there is nothing to judge. */

@@ -20,8 +20,14 @@ const { test: declared } = minimal.environments
 
 const file = join(folder, 'deploy.yaml')
 
+/** With what an environment cannot do without, behind all else: each line stays where it is. */
+function text(all: { witness?: object }): string {
+  const { witness = {} } = all
+  return stringify({ ...all, witness: 'color' in witness ? witness : { ...witness, color: 'c' } })
+}
+
 function load(content: unknown, variables = {}, name: string | undefined = 'test'): Environment {
-  writeFileSync(file, typeof content === 'string' ? content : stringify(content))
+  writeFileSync(file, typeof content === 'object' && content ? text(content) : String(content))
   return loadEnvironment(file, name, variables)
 }
 
@@ -150,6 +156,55 @@ describe('what is decided', () => {
   test('lists are replaced and not merged', () => {
     const smoke = [{ name: 'a', path: '/', expect: {} }]
     expect(load({ ...withIn({ smoke: [] }), smoke }).smoke).toEqual([])
+  })
+})
+
+describe('what is wrong with all of it together', () => {
+  const smoke = [{ name: 'a', path: '/', expect: {} }]
+  const unwitnessed = { ...minimal, witness: { color: undefined } }
+  const NOTHING = 'test: smoke: nothing judges what users are on: declare one smoke check at least'
+
+  test('an environment in which nothing judges what users are on is refused', () => {
+    const named = ', or "witness.color", where the application names its color'
+    expect(problems(unwitnessed)).toEqual([`deploy.yaml:5: ${NOTHING}${named}`])
+    expect(problems({ ...unwitnessed, security: {}, performance: {} })).toEqual([
+      expect.stringContaining(NOTHING),
+    ])
+    expect(problems({ ...unwitnessed, smoke })).toEqual([])
+    expect(problems(minimal)).toEqual([])
+    // A rolling deployment has no colors.
+    expect(problems(withIn({ strategy: 'rolling' }))).toEqual([
+      expect.stringMatching(/smoke check at least$/),
+    ])
+  })
+
+  test('a deadline that the checks cannot keep is refused, where it is set', () => {
+    const problem =
+      'expected at least 2 m 33 s, since the checks follow one another: performance 33 s, ui.timeout 2 m 0 s'
+    expect(problems({ ...minimal, verification: '2m', ui: {}, performance: { duration: '25s' } })).toEqual([
+      `deploy.yaml:9: test: verification: ${problem}`,
+    ])
+    expect(problems({ ...minimal, ui: {}, pageQuality: {}, performance: {} })).toEqual([])
+    expect(problems(withIn({ verification: '2m', ui: {} }))).toEqual([])
+  })
+
+  test('an address with a password in it is refused', () => {
+    const asked = problems(withIn({ previewUrl: 'https://ops:${PASSWORD}@idle.example.com' }), {
+      PASSWORD: 'geheim',
+    })
+    expect(asked).toHaveLength(1)
+    expect(asked[0]).toMatch(
+      /^deploy.yaml:\d+: environments.test.previewUrl: expected an address without a user or/,
+    )
+    expect(asked[0]).not.toContain('geheim')
+  })
+
+  test('a score that is not written is asked all the same', () => {
+    expect(
+      load({ ...minimal, pageQuality: { scores: { performance: 0.5, seo: false } } }).pageQuality,
+    ).toMatchObject({
+      scores: { performance: 0.5, accessibility: 0.9, 'best-practices': 0.9, seo: false },
+    })
   })
 })
 
