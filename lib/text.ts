@@ -2,6 +2,7 @@
  * Advisories, package names, settings and tools' output are written by strangers. `plain` is applied where they
  * come in, and each medium's own escape where they go out: `harmless` is the terminal's.
  */
+import { Secrets, secretsIn } from './secrets.ts'
 
 /**
  * Text that a terminal, and GitHub's runner, only show: without escape sequences, control characters, invisible and
@@ -38,11 +39,6 @@ export function code(text: string): string {
 
 /** Takes out the values of variables that are named like secrets, and passwords in addresses (S7). */
 export function redactor(variables: Record<string, string | undefined>): (text: string) => string {
-  const secrets = Object.entries(variables).flatMap(([name, value]) =>
-    value && value.length >= 6 && /(TOKEN|KEY|PASSWORD|PASSWD|SECRET|CREDENTIALS?|AUTH)$/i.test(name)
-      ? [value]
-      : [],
-  )
-  return (text) =>
-    secrets.reduce((rest, secret) => rest.replaceAll(secret, '***'), text).replace(/\/\/[^/\s@]+@/g, '//***@')
+  const secrets = new Secrets(secretsIn(variables))
+  return (text) => secrets.redact(text)
 }

@@ -11,10 +11,11 @@ import { seconds } from '../lib/clock.ts'
 import { shell, type Command } from '../lib/command.ts'
 import { sentence } from '../lib/errors.ts'
 import { parseJson } from '../lib/json.ts'
+import { Secrets } from '../lib/secrets.ts'
 import type { Accounts, UiSettings } from '../lib/settings/gates.ts'
 import { temporaryFolder } from '../lib/temporary.ts'
 import { findBrowser, type Variables } from './browser.ts'
-import { redacted, redactFolder } from './redact.ts'
+import { redactFolder } from './redact.ts'
 import { oneLine, resultsOf, unclear, type Result } from './ui-report.ts'
 
 /** Playwright's authors support Node.js from this version on, and not Bun, which is the second choice. */
@@ -27,14 +28,14 @@ const sh = shell(() => {})
 
 /**
  * @param accounts its `user` signs in; the password comes from the variable that it names, and goes on to the
- * specs in one, never in an argument. It is taken out of all evidence; the sessions in it are for the specs to end
+ * specs in one, never in an argument. It is taken out of all evidence, and so is every session that the evidence shows
  */
 export function ui(settings: UiSettings, accounts: Accounts | undefined, variables: Variables): Gate {
   const { name = '', password: variable = '' } = accounts?.user ?? {}
   const password = variables[variable] ?? ''
-  const clean = (text: string): string => redacted(text, [password])
   return async (target, signal, progress) => {
     const started = performance.now()
+    const secrets = new Secrets([password])
     // Nothing is kept before it was redacted, and no earlier report can be taken for this run's.
     using temporary = temporaryFolder()
     const work = temporary.path
@@ -45,18 +46,14 @@ export function ui(settings: UiSettings, accounts: Accounts | undefined, variabl
         VERIFY_ACCOUNT: name,
         VERIFY_PASSWORD: password,
       }
-      const results = await run(settings, env, work, signal, progress)
-      await redactFolder(join(work, 'ui'), [password])
+      const results = await run(settings, env, work, secrets, signal, progress)
       await keep(work, target.evidence)
-      return results.map((result) => ({
-        ...result,
-        gate: 'ui',
-        name: clean(result.name),
-        seen: clean(result.seen),
-      }))
+      return results.map((result) => ({ ...result, gate: 'ui' }))
     } catch (error) {
       signal.throwIfAborted()
-      return [{ ...unclear(clean(oneLine(sentence(error)))), gate: 'ui', ms: performance.now() - started }]
+      return [
+        { ...unclear(oneLine(secrets.redact(sentence(error)))), gate: 'ui', ms: performance.now() - started },
+      ]
     }
   }
 }
@@ -83,6 +80,7 @@ async function run(
   settings: UiSettings,
   env: Record<string, string>,
   work: string,
+  secrets: Secrets,
   signal: AbortSignal,
   progress?: (state: string) => void,
 ): Promise<Result[]> {
@@ -98,10 +96,13 @@ async function run(
   const output = ended.stdout + ended.stderr
   await mkdir(join(work, 'ui'), { recursive: true })
   await writeFile(join(work, 'ui/output.txt'), output)
+  // Before anything is read of it, and cut: half a password is one still.
+  await redactFolder(join(work, 'ui'), secrets)
   if (performance.now() - started >= timeout) return [unclear(`no end within ${seconds(timeout)}`)]
-  const text = await readFile(join(work, 'report.json'), 'utf8').catch(() => '')
+  const text = secrets.redact(await readFile(join(work, 'report.json'), 'utf8').catch(() => ''))
   const how = ended.exitCode === 124 ? 'was killed' : `ended with exit code ${ended.exitCode}`
-  if (text === '') return [unclear(oneLine(`Playwright ${how} and left no report: ${output}`))]
+  if (text === '')
+    return [unclear(oneLine(`Playwright ${how} and left no report: ${secrets.redact(output)}`))]
   return resultsOf(parseJson(text), ended.exitCode, work)
 }
 
