@@ -3,6 +3,7 @@
  * pass: only `passed`, or a skip that was asked for and is recorded, lets traffic move (S6).
  */
 import { seconds } from './clock.ts'
+import type { Secrets } from './secrets.ts'
 
 export type Verdict = 'passed' | 'failed' | 'inconclusive' | 'skipped'
 
@@ -36,6 +37,8 @@ export interface Target {
   address?: string
   /** How many of its pods are ready: the load is to meet each. Unknown where there is no cluster to ask. */
   pods?: number
+  /** What is found to be secret on the way is told here: it may stand in what another kind of check keeps. */
+  secrets?: Secrets
 }
 
 /**

@@ -10,9 +10,10 @@ const SHORTEST = 8
 /** Of base64, fewer characters than this may stand anywhere by chance. */
 const SHORTEST_BASE64 = 6
 
-/** Variables that are named like secrets are taken for such from this length on. */
 const NAMED = /(TOKEN|KEY|PASSWORD|PASSWD|SECRET|CREDENTIALS?|AUTH)$/i
 const LEAST = 6
+/** Of a secret that was cut, fewer characters say nothing of it. */
+const LEAST_LEFT = 3
 
 const HEADERS = '(?:set-cookie|cookie|proxy-authorization|authorization|x-api-key|x-auth-token)'
 /** A JSON string's inside; and that of one inside another, up to the quote that has as many backslashes. */
@@ -42,14 +43,19 @@ const ATTRIBUTES = ['path', 'domain', 'expires', 'max-age', 'samesite', 'priorit
 
 export class Secrets {
   readonly #spellings = new Set<string>()
+  readonly #others: Secrets | undefined
 
-  constructor(secrets: Iterable<string> = []) {
+  /** @param others are told of what is learnt here */
+  constructor(secrets: Iterable<string> = [], others?: Secrets) {
+    this.#others = others
     for (const secret of secrets) this.add(secret)
   }
 
   /** Nothing is no secret. */
   add(secret: string): void {
-    if (secret !== '') for (const spelling of spellings(secret)) this.#spellings.add(spelling)
+    if (secret === '') return
+    for (const spelling of spellings(secret)) this.#spellings.add(spelling)
+    this.#others?.add(secret)
   }
 
   /** Remembers what the text carries where sessions and passwords are sent: it may stand elsewhere, by itself. */
@@ -61,16 +67,27 @@ export class Secrets {
 
   /** The text without what is known, however it is spelt, and without what is carried where secrets are. */
   redact(text: string): string {
-    return masked(this.#hidden(text), () => {})
+    return masked(this.#uncut(this.#hidden(text)), () => {})
+  }
+
+  /** Without what is left of a secret where somebody has cut the text before it came here: `…p4ssw…`. */
+  #uncut(text: string): string {
+    if (!text.includes('…')) return text
+    const parts = text.split('…')
+    return parts
+      .map((part, i) => {
+        const left =
+          i === parts.length - 1 ? 0 : Math.max(0, ...[...this.#spellings].map((one) => overlap(part, one)))
+        return left >= LEAST_LEFT ? `${part.slice(0, -left)}${HIDDEN}` : part
+      })
+      .join('…')
   }
 
   /** The same for bytes, which stay as they are where nothing is secret: an image comes out as it went in. */
   redactBytes(data: Buffer): Buffer {
     const text = data.toString('latin1')
-    const clean = masked(
-      this.#hidden(text, (spelling) => Buffer.from(spelling).toString('latin1')),
-      () => {},
-    )
+    const known = this.#hidden(text, (spelling) => Buffer.from(spelling).toString('latin1'))
+    const clean = isText(data) ? masked(known, () => {}) : known
     return clean === text ? data : Buffer.from(clean, 'latin1')
   }
 
@@ -80,11 +97,21 @@ export class Secrets {
   }
 }
 
-/** The values of variables that are named like secrets. */
+/** How many characters at the end of the text are the beginning of the secret. */
+function overlap(text: string, secret: string): number {
+  let length = Math.min(text.length, secret.length - 1)
+  while (length > 0 && !text.endsWith(secret.slice(0, length))) length--
+  return length
+}
+
+/** What has a zero byte is none, and looks like anything somewhere. */
+export const isText = (data: Buffer): boolean => !data.includes(0)
+
+/** A variable that is named like a secret. What is too short stands in ordinary text too. */
+export const isSecret = (name: string, value: string): boolean => value.length >= LEAST && NAMED.test(name)
+
 export function secretsIn(variables: Readonly<Record<string, string | undefined>>): string[] {
-  return Object.entries(variables).flatMap(([name, value = '']) =>
-    value.length >= LEAST && NAMED.test(name) ? [value] : [],
-  )
+  return Object.entries(variables).flatMap(([name, value = '']) => (isSecret(name, value) ? [value] : []))
 }
 
 /** Without what is carried where secrets are; `found` is told each of them. */
@@ -119,12 +146,13 @@ function spellings(secret: string): string[] {
   const ascii = json.replace(/[^ -~]/g, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`)
   const form = new URLSearchParams({ '': whole }).toString().slice(1)
   const urls = [encodeURIComponent(whole), encodeURI(whole), form, form.replaceAll('+', '%20')]
-  const html = Bun.escapeHTML(whole)
+  const jsons = [json, ascii].flatMap((text) => [text, JSON.stringify(text).slice(1, -1)])
+  const htmls = [whole, ...jsons].map((text) => Bun.escapeHTML(text))
   const all = [
     whole,
-    ...[json, ascii].flatMap((text) => [text, JSON.stringify(text).slice(1, -1)]),
+    ...jsons,
     ...urls.flatMap((url) => [url, url.replace(/%../g, (code) => code.toLowerCase())]),
-    ...[html, html.replaceAll('&quot;', '&#34;'), html.replaceAll('&#x27;', '&#39;')],
+    ...htmls.flatMap((html) => [html, html.replaceAll('&quot;', '&#34;').replaceAll('&#x27;', '&#39;')]),
     ...base64(whole),
   ]
   return [...new Set(all)]

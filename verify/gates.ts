@@ -7,10 +7,12 @@ import { objections } from '../lib/check.ts'
 import { text } from '../lib/cli/cli.ts'
 import { seconds } from '../lib/clock.ts'
 import { DeployError, Exit, sentence } from '../lib/errors.ts'
+import { Secrets } from '../lib/secrets.ts'
 import type { Environment } from '../lib/settings/file.ts'
 import type { Skip } from '../lib/settings/gates.ts'
 import { harmless } from '../lib/text.ts'
-import { keepResults } from './results.ts'
+import { redactFolder } from './redact.ts'
+import { keepResults, redactResult } from './results.ts'
 import { without } from './skips.ts'
 import { askedAgain, keptCheck, smoke } from './smoke.ts'
 
@@ -79,15 +81,26 @@ export function gatesOf(environment: Environment, { only, skip = [], reason = ''
     smoke: checks.flatMap((check) => (check.skip ? [{ id: check.name, ...check.skip }] : [])),
     ...(security && { security: security.skip }),
   }
+  const secrets = secretsOf(environment)
+  const hide = (text: string): string => new Secrets(secrets).redact(text)
   return {
     names: kinds
       .filter((kind) => declared[kind])
       .map((kind) => (left(kind) ? `${kind} (skipped)` : without(kind, single[kind] ?? []))),
-    preview: suite(declared, verification),
-    live: suite(live, verification),
-    kept: alive && !left('smoke') ? checks.filter((check) => !check.skip).map(keptCheck) : [],
-    back: (went) => suite(smokeOf(environment, back, went, skip), verification),
+    preview: suite(declared, verification, secrets),
+    live: suite(live, verification, secrets),
+    kept:
+      alive && !left('smoke')
+        ? checks.filter((check) => !check.skip).map((check) => keptCheck(check, hide))
+        : [],
+    back: (went) => suite(smokeOf(environment, back, went, skip, hide), verification, secrets),
   }
+}
+
+/** What may stand in nothing that is kept: what deploy.yaml takes from secret variables, and the accounts' passwords. */
+function secretsOf({ secrets = [], accounts }: Environment): string[] {
+  const { user, other } = accounts ?? {}
+  return [...secrets, ...[user, other].map((account) => process.env[account?.password ?? ''] ?? '')]
 }
 
 /** After going back: what the release went live with, as far as it can be asked again; else today's checks. */
@@ -96,9 +109,10 @@ function smokeOf(
   back: Suite,
   went: readonly KeptCheck[] | undefined,
   skip: readonly Kind[],
+  hide: (text: string) => string,
 ): Suite {
   if (!went || !back.smoke || skip.includes('smoke')) return back
-  const checks = askedAgain(went, today)
+  const checks = askedAgain(went, today, hide)
   if (checks.length > 0 || witness.color) return { smoke: smoke(checks, witness, { moved: true }) }
   return { smoke: skipped('smoke', 'it went live without a check that can be asked again') }
 }
@@ -141,10 +155,15 @@ function skipped(kind: Kind, reason: string): Gate {
   return () => Promise.resolve([{ ...result, seen: `left out: ${reason}` }])
 }
 
-/** Runs the kinds in order under one deadline, and keeps the results beside their evidence. */
-export function suite(gates: Suite, deadline: number): Gate {
-  return async (target, signal, progress) => {
+/**
+ * Runs the kinds in order under one deadline, and keeps the results beside their evidence.
+ * @param known secrets, which are taken out of both; so are those that the evidence tells of
+ */
+export function suite(gates: Suite, deadline: number, known: readonly string[] = []): Gate {
+  return async (asked, signal, progress) => {
     const late = AbortSignal.timeout(deadline)
+    const secrets = new Secrets(known)
+    const target = { ...asked, secrets }
     const results: CheckResult[] = []
     const states = new Map<Kind, string>()
     for (const sideBySide of order) {
@@ -167,8 +186,10 @@ export function suite(gates: Suite, deadline: number): Gate {
       results.push(...found.flat())
       if (results.length > 0 && sideBySide.includes('smoke') && objections(results).length > 0) break
     }
-    await keepResults(target.evidence, results)
-    return results
+    await redactFolder(target.evidence, secrets)
+    const clean = results.map((result) => redactResult(result, secrets))
+    await keepResults(target.evidence, clean)
+    return clean
   }
 }
 

@@ -2,16 +2,18 @@
  * Takes secrets out of evidence before anybody keeps it. A trace holds what was typed, three times over, and every
  * cookie; so does the HTML report, whose data is an archive inside the page.
  */
+import { existsSync } from 'node:fs'
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { unzipSync, zipSync } from 'fflate'
-import type { Secrets } from '../lib/secrets.ts'
+import { isText, type Secrets } from '../lib/secrets.ts'
 
 /**
  * Rewrites each file of a folder that holds a secret, also one that only the folder itself tells of: a session in a
  * trace's headers. A file that cannot be looked into is removed.
  */
 export async function redactFolder(folder: string, secrets: Secrets): Promise<void> {
+  if (!existsSync(folder)) return
   const entries = await readdir(folder, { recursive: true, withFileTypes: true })
   const paths = entries
     .filter((entry) => entry.isFile())
@@ -33,7 +35,7 @@ export async function redactFolder(folder: string, secrets: Secrets): Promise<vo
 
 function learned(path: string, data: Buffer, secrets: Secrets): Buffer {
   opened(path, data, (inner) => {
-    secrets.learn(inner.toString('latin1'))
+    if (isText(inner)) secrets.learn(inner.toString('latin1'))
     return inner
   })
   return data

@@ -2,7 +2,20 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { annotate, writeSummary } from '../lib/cli/github.ts'
+import type { Secrets } from '../lib/secrets.ts'
 import { counted, objections, verdictOf, type CheckResult } from '../lib/check.ts'
+
+/** The result without secrets, in whatever of its words they stand. Pure. */
+export function redactResult(result: CheckResult, secrets: Secrets): CheckResult {
+  const hide = (text: string): string => secrets.redact(text)
+  return {
+    ...result,
+    name: hide(result.name),
+    expected: hide(result.expected),
+    seen: hide(result.seen),
+    ...(result.evidence && { evidence: result.evidence.map(hide) }),
+  }
+}
 
 /** Writes `checks.json` and `junit.xml` beside the evidence; under GitHub Actions tells the run as well. */
 export async function keepResults(folder: string, results: readonly CheckResult[]): Promise<void> {

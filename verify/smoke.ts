@@ -11,6 +11,7 @@ import { askOnce, type Answer } from '../lib/http.ts'
 import { parseJson } from '../lib/json.ts'
 import { leftOut } from './skips.ts'
 
+type Hide = (text: string) => string
 type Json = NonNullable<SmokeCheck['expect']['json']>
 
 /** More than any answer a check reads; the rest is not waited for. */
@@ -59,8 +60,11 @@ interface Look {
   result: CheckResult
 }
 
-/** What a record keeps of a check: all of it, unless it sends what may be a secret, or is addressed with one (S7). */
-export function keptCheck(check: SmokeCheck): KeptCheck {
+/**
+ * What a record keeps of a check: all of it, unless it sends what may be a secret, or holds one (S7).
+ * @param hide takes out the secrets that are known
+ */
+export function keptCheck(check: SmokeCheck, hide: Hide = (text) => text): KeptCheck {
   const { name, method, path, expect, headers, body } = check
   const about = {
     name,
@@ -70,20 +74,31 @@ export function keptCheck(check: SmokeCheck): KeptCheck {
     headers: Object.keys(headers).toSorted(),
     body: body !== undefined,
   }
-  const fingerprint = createHash('sha256').update(JSON.stringify(about)).digest('hex').slice(0, 16)
+  const fingerprint = createHash('sha256')
+    .update(hide(JSON.stringify(about)))
+    .digest('hex')
+    .slice(0, 16)
   const open = about.headers.length === 0 && body === undefined && !path.includes('?')
-  if (!open) return { name, fingerprint }
-  const definition = { name, method, path, expect: { ...expect, within: `${expect.within}ms` } }
-  return { name, fingerprint, definition: JSON.stringify(definition) }
+  const definition = JSON.stringify({
+    name,
+    method,
+    path,
+    expect: { ...expect, within: `${expect.within}ms` },
+  })
+  return { name: hide(name), fingerprint, ...(open && hide(definition) === definition && { definition }) }
 }
 
 /**
  * The checks that a release went live with: as they were kept, or as today's file still has them. What is left out
  * today is left out.
  */
-export function askedAgain(kept: readonly KeptCheck[], today: readonly SmokeCheck[]): SmokeCheck[] {
+export function askedAgain(
+  kept: readonly KeptCheck[],
+  today: readonly SmokeCheck[],
+  hide?: Hide,
+): SmokeCheck[] {
   return kept.flatMap(({ fingerprint, definition }) => {
-    const same = today.filter((check) => keptCheck(check).fingerprint === fingerprint)
+    const same = today.filter((check) => keptCheck(check, hide).fingerprint === fingerprint)
     if (definition === undefined || same.some((check) => check.skip)) return same
     const parsed = smokeCheck.safeParse(parseJson(definition))
     return parsed.success ? [parsed.data] : []

@@ -35,7 +35,7 @@ export function ui(settings: UiSettings, accounts: Accounts | undefined, variabl
   const password = variables[variable] ?? ''
   return async (target, signal, progress) => {
     const started = performance.now()
-    const secrets = new Secrets([password])
+    const secrets = new Secrets([password], target.secrets)
     // Nothing is kept before it was redacted, and no earlier report can be taken for this run's.
     using temporary = temporaryFolder()
     const work = temporary.path

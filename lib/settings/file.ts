@@ -155,4 +155,6 @@ export type Environment = Omit<z.infer<typeof merged>, 'requires'> & {
   app: string
   image: string
   requires?: Requires | undefined
+  /** Values that `deploy.yaml` takes from variables which are named like secrets: they stand in nothing that is kept. */
+  secrets?: readonly string[] | undefined
 }

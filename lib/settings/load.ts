@@ -2,6 +2,7 @@
 import { dirname, resolve } from 'node:path'
 import { z } from 'zod'
 import { DeployError, Exit } from '../errors.ts'
+import { isSecret } from '../secrets.ts'
 import { defaults, deployFile, merged, pipelineFile, type Environment, type Requires } from './file.ts'
 import { scan as scanSettings } from './scan.ts'
 import { contradictions } from './whole.ts'
@@ -12,7 +13,7 @@ import { readYaml } from './yaml.ts'
  * @throws DeployError (2) listing each problem with its line
  */
 export function loadEnvironment(file: string, name: string | undefined, variables: Variables): Environment {
-  const { data, raw, at } = load(file, deployFile, variables, (content) => content)
+  const { data, raw, at, secrets } = load(file, deployFile, variables, (content) => content)
   const known = Object.keys(data.environments)
   if (name === undefined) throw new DeployError(`--env is required: ${known.join(', ')}`, Exit.usage)
   if (!known.includes(name)) {
@@ -31,7 +32,7 @@ export function loadEnvironment(file: string, name: string | undefined, variable
   const from = (path: string): string => resolve(dirname(file), path)
   const ui = layers.ui && { ...layers.ui, specs: from(layers.ui.specs) }
   const requires = layers.requires && placed(layers.requires, data)
-  return { ...layers, name, app, image, manifests: from(layers.manifests), ui, requires }
+  return { ...layers, name, app, image, manifests: from(layers.manifests), ui, requires, secrets }
 }
 
 type File = z.infer<typeof deployFile>
@@ -70,18 +71,23 @@ function load<T>(
   schema: z.ZodType<T>,
   variables: Variables,
   part: (content: unknown) => unknown,
-): { data: T; raw: unknown; at: (location: readonly PropertyKey[]) => string } {
+): { data: T; raw: unknown; at: (location: readonly PropertyKey[]) => string; secrets: string[] } {
   const hint = 'name the configuration with --config FILE, or run this where deploy.yaml is'
   const { content, at } = readYaml(file, hint)
   const problems: string[] = []
-  const raw = expand(part(content), variables, [], (location, problem) =>
-    problems.push(`${at(location)}: ${dotted(location)}: ${problem}`),
-  )
+  const secrets = new Set<string>()
+  const raw = expand(part(content), [], (name, location) => {
+    const value = variables[name]
+    if (!value)
+      problems.push(`${at(location)}: ${dotted(location)}: the environment variable ${name} is not set`)
+    else if (isSecret(name, value)) secrets.add(value)
+    return value ?? ''
+  })
   const parsed = schema.safeParse(raw)
   for (const { location, message } of (parsed.error?.issues ?? []).flatMap(told))
     problems.push(`${at(location)}: ${dotted(location)}: ${message}`)
   if (problems.length > 0 || !parsed.success) throw new DeployError(problems.join('\n'), Exit.usage)
-  return { data: parsed.data, raw, at }
+  return { data: parsed.data, raw, at, secrets: [...secrets] }
 }
 
 interface Problem {
@@ -107,21 +113,15 @@ type Variables = Record<string, string | undefined>
 /** `${NAME}` in a string is the environment variable of that name, which must be set. */
 function expand(
   value: unknown,
-  variables: Variables,
   location: readonly PropertyKey[],
-  problem: (location: readonly PropertyKey[], text: string) => void,
+  variable: (name: string, location: readonly PropertyKey[]) => string,
 ): unknown {
-  if (typeof value === 'string') {
-    return value.replace(/\$\{(\w+)\}/g, (_, name: string) => {
-      const found = variables[name]
-      if (!found) problem(location, `the environment variable ${name} is not set`)
-      return found ?? ''
-    })
-  }
-  if (Array.isArray(value)) return value.map((item, i) => expand(item, variables, [...location, i], problem))
+  if (typeof value === 'string')
+    return value.replace(/\$\{(\w+)\}/g, (_, name: string) => variable(name, location))
+  if (Array.isArray(value)) return value.map((item, i) => expand(item, [...location, i], variable))
   if (typeof value !== 'object' || value === null) return value
   return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [key, expand(item, variables, [...location, key], problem)]),
+    Object.entries(value).map(([key, item]) => [key, expand(item, [...location, key], variable)]),
   )
 }
 

@@ -34,6 +34,12 @@ describe('a secret that is known', () => {
       }
   })
 
+  test('what is left of it where a text was cut', () => {
+    const secrets = new Secrets([SECRET])
+    expect(secrets.redact('typed pa"ss w…, and pa%22ss%…')).toBe('typed ***…, and ***…')
+    expect(secrets.redact('a page…')).toBe('a page…')
+  })
+
   test.each([[['']], [[]], [['other']]])('%j: nothing to hide', (secrets) => {
     expect(new Secrets(secrets).redact('some text')).toBe('some text')
   })

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { unzipSync, zipSync } from 'fflate'
 import { Secrets } from '../../lib/secrets.ts'
 import { redactFolder } from '../../verify/redact.ts'
+import { redactResult } from '../../verify/results.ts'
 
 const SECRET = 'pa"ss wörd\\&<1>!'
 
@@ -26,6 +27,18 @@ const zip = (entries: Entry[]): Buffer =>
   Buffer.from(zipSync(Object.fromEntries(entries.map(({ name, data }) => [name, data]))))
 const unzip = (archive: Buffer): Entry[] =>
   Object.entries(unzipSync(archive)).map(([name, data]) => ({ name, data: Buffer.from(data) }))
+
+test('a result, in all its words', () => {
+  const words = {
+    name: `n ${SECRET}`,
+    expected: `e ${SECRET}`,
+    seen: `s ${SECRET}`,
+    evidence: [`f-${SECRET}`],
+  }
+  const result = { gate: 'smoke', verdict: 'failed', ms: 1, ...words } as const
+  const clean = { name: 'n ***', expected: 'e ***', seen: 's ***', evidence: ['f-***'] }
+  expect(redactResult(result, new Secrets([SECRET]))).toEqual({ ...result, ...clean })
+})
 
 describe('a folder of evidence', () => {
   const folder = mkdtempSync(join(tmpdir(), 'redact-test-'))

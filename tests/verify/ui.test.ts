@@ -183,6 +183,16 @@ const inMain = (code: string): string =>
    if (!process.env.TEST_WORKER_INDEX) { ${code} }
    export default {}`
 describe('the specs of another application', () => {
+  test('a password is in no error, also where its words are cut', async () => {
+    const own = specs('cut', {
+      'a.spec.ts': `import { test } from '@playwright/test'
+        test('a', () => { throw new Error('p'.repeat(190) + process.env.VERIFY_PASSWORD) })`,
+    })
+    const [result] = await judge('http://127.0.0.1:1', { specs: own })
+    expect(result?.verdict).toBe('failed')
+    expect(result?.seen).toBe(`${'p'.repeat(190)}***`)
+  })
+
   const fixtures = join(root, 'verify/ui/fixtures.ts')
   const seen: string[] = []
   const other = Bun.serve({

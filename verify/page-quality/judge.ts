@@ -1,6 +1,7 @@
 /** Scores and figures against their budgets. */
 import type { CheckResult, Target, Verdict } from '../../lib/check.ts'
 import type { PageQualitySettings } from '../../lib/settings/gates.ts'
+import { plain } from '../../lib/text.ts'
 import type { Run } from './runs.ts'
 
 /** The least score of each category. */
@@ -33,8 +34,8 @@ export function asked(scores: Scores): [id: string, least: number][] {
 
 /** What is said of all together when there is nothing to judge. */
 export function unclear(seen: string): Judged {
-  const short = seen.replace(/\s+/g, ' ').trim().slice(0, 200)
-  return { name: 'page', verdict: 'inconclusive', expected: 'a measurement by Lighthouse', seen: short }
+  const expected = 'a measurement by Lighthouse'
+  return { name: 'page', verdict: 'inconclusive', expected, seen: plain(seen, 200) }
 }
 
 function ofCategory(id: string, least: number, runs: readonly Run[], forwarded: boolean): Judged {

@@ -68,7 +68,7 @@ export class Site {
     { settings, accounts, variables, world, moved }: Briefing,
     target: Target,
     signal: AbortSignal,
-    secrets = new Secrets(),
+    secrets = new Secrets([], target.secrets),
   ) {
     const { now = Date.now, ca, plainPort = 80, timeout = LONGEST } = world
     this.settings = settings
