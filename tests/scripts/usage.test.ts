@@ -73,7 +73,7 @@ describe('what is wrong is said before anything is asked', () => {
     [
       'verify-deployment.ts',
       ['--env', 'staging', '--url', 'chat'],
-      '--url "chat" is not an http:// or https:// address',
+      '--url: expected an http:// or https:// address',
     ],
     ['rollback-deployment.ts', ['--env', 'staging'], 'kubectl is not on PATH'],
     ['monitoring.ts', ['--env', 'development'], 'development has no colors (strategy: rolling)'],
