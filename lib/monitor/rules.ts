@@ -147,15 +147,15 @@ const conditions: Condition[] = [
   },
   {
     alert: 'NoPodReady',
-    // Which color is live the cluster does not tell Prometheus; where most users were half an hour ago it knows.
+    // Which color is live the cluster does not tell Prometheus; where most users were, at some time, it knows.
     expr: all(
       `${query('ready')} == 0`,
       `${query('wanted')} > 0`,
-      `${requestsOver('30m')} > ignoring (color) group_left 0.5 * sum(${requestsOver('30m')})`,
+      `count_over_time((${query('requests')} > ignoring (color) group_left 0.5 * sum(${query('requests')}))[30m:1m]) > 0`,
     ),
     for: '1m',
     severity: 'critical',
-    summary: 'No pod of {{ $labels.color }} is ready, and that is where the users were',
+    summary: 'No pod of {{ $labels.color }} is ready, and there users were in the last half hour',
   },
   {
     alert: 'PodsNotReady',

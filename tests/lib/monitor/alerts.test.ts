@@ -254,6 +254,16 @@ const cases: Record<string, Case[]> = {
       fires: ['green'],
     },
     {
+      when: 'users have come to it five minutes ago',
+      input: [
+        ofApp('http_request_duration_seconds_count', 'blue', { route: '/' }, '0+1200x72 86400x300'),
+        ofApp('http_request_duration_seconds_count', 'green', { route: '/' }, '0x72 0+1200x4 4800x300'),
+        ...pods('green', '3x400', '3x76 0x300'),
+        ...pods('blue', '3x400', '3x400'),
+      ],
+      fires: ['green'],
+    },
+    {
       when: 'the idle one has none, where a few clients have stayed',
       input: [
         ...traffic({ requests: 1200 }),
