@@ -58,7 +58,7 @@ const byPod = (query: Query): Query =>
 const byDeployment = (query: Query): Query =>
   `label_replace(${query}, "color", "$1", "deployment", "{{app}}-({{color}})")`
 
-export const rate = (counter: Query, window = '5m'): Query => `sum by (color) (rate(${counter}[${window}]))`
+const rate = (counter: Query, window = '5m'): Query => `sum by (color) (rate(${counter}[${window}]))`
 
 /**
  * No requests, no share: 0/0 is NaN, and a comparison with NaN says "all is well". No series of failures is a share of
@@ -74,7 +74,7 @@ const quantile = (q: number, histogram: string, selector: string): Query =>
   `histogram_quantile(${q}, sum by (color, le) (rate(${histogram}_bucket{${selector}}[5m])))`
 
 /** Above this a request is slow, in seconds: a bucket's bound, so that nothing is interpolated. */
-export const SLOW = 0.5
+const SLOW = 0.5
 
 const requests = `http_request_duration_seconds_count{${users}}`
 const operations = `db_client_operation_duration_seconds_count{${app}}`

@@ -8,7 +8,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
 import { dashboardOf } from '../../lib/monitor/dashboard.ts'
-import { bothColors, fill, metrics } from '../../lib/monitor/metrics.ts'
+import { bothColors, fill, metrics, shares } from '../../lib/monitor/metrics.ts'
 import { rulesOf } from '../../lib/monitor/rules.ts'
 import { temporaryFolder } from '../../lib/temporary.ts'
 import { startPod, type Pod } from '../examples/chatbot-platform/process.ts'
@@ -142,6 +142,25 @@ describe.skipIf(missing.length > 0)(
       const [one] = await ask(prometheus, fill(query, { ...place, color: 'green' }))
       expect(one?.metric).toEqual({ color: 'green' })
     })
+
+    /** What a counter says of each color, in all. */
+    const counted = async (selector: string) => {
+      const samples = await ask(prometheus, fill(`sum by (color) (${selector})`, whole))
+      return new Map(samples.map(({ metric, value }) => [metric['color'], value]))
+    }
+
+    test.each(Object.entries(shares))(
+      'the counters of %s, as a bake reads them, hold what there was',
+      async (_, share) => {
+        const all = await counted(share.all)
+        const part = await counted('good' in share ? share.good : share.bad)
+        for (const color of ['blue', 'green']) {
+          expect(all.get(color)).toBeGreaterThan(10)
+          expect(part.get(color) ?? 0).toBeLessThanOrEqual(all.get(color) ?? 0)
+          if ('good' in share) expect(part.get(color)).toBeGreaterThan(10)
+        }
+      },
+    )
 
     test('what the table says of failures is what users met', async () => {
       const samples = await ask(prometheus, fill(metrics.errors.query, whole))
