@@ -112,6 +112,13 @@ export function compare(likelihoods: Likelihoods, live: Count, old: Count): Like
 export const evidence = (likelihoods: Likelihoods): number => mean(likelihoods.map(Math.exp))
 
 /**
+ * A fact that needs no odds: at least half of what the witness asked failed, in two readings in a row. What the cluster says
+ * of its pods is the other such fact.
+ */
+export const isDown = (before: Count, now: Count): boolean =>
+  [before, now].every(({ total, bad }) => total >= FULL && bad / total >= 0.5)
+
+/**
  * Whether the old color fails, too: then going back would not help. Of the last minute.
  * @param old what the probes of the old color met
  */

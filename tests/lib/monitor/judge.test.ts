@@ -4,6 +4,7 @@ import {
   bet,
   compare,
   evidence,
+  isDown,
   isEnvironment,
   limitOf,
   oddsAgainst,
@@ -114,6 +115,13 @@ test.each([
 ] as const)('whether going back would help: %s', (_, live, old, environment) => {
   expect(isEnvironment(live, old)).toBe(environment)
 })
+
+test.each([
+  ['half of it, twice', of(10, 20), of(30, 60), true],
+  ['half of it, once', of(9, 20), of(30, 60), false],
+  ['all of a few', of(19, 19), of(19, 19), false],
+  ['nothing was asked', of(0, 0), of(0, 0), false],
+] as const)('whether it is simply down: %s', (_, before, now, down) => expect(isDown(before, now)).toBe(down))
 
 describe('one reading after another', () => {
   const rules = { limit: 0.005, odds: 500 }
