@@ -1,8 +1,8 @@
 /**
  * Whether a release hurts its users more than is normal, told by counts that come in one reading after another and that
- * may be looked at after each. Pure. Three of the layers of a bake: a control that serves at the same time, where there is
- * one; else the past; and, before traffic goes back, whether that would help. bench/results-bake.md says how often each
- * is wrong, beside the judges that others use.
+ * may be looked at after each. Pure. The layers of a bake: what is down; a control that serves at the same time, where there
+ * is one, else the past; and, before traffic goes back, whether that would help. bench/results-bake.md says how often it is
+ * wrong, beside the judges that others use.
  */
 
 /** Of one reading: all that was counted, and how much of it was bad. */
