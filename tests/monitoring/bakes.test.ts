@@ -33,7 +33,7 @@ describe('a healthy release is hardly ever taken back', () => {
     ['a fifth fails for 15 s, now and then', { noise, bursts: 0.008 }, 0.005],
     ['half as many more at this hour', { noise, drift: 1.5 }, 0.01],
     ['twice as many at this hour, as yesterday', { noise, drift: 2, history: true }, 0.01],
-    ['a dependency of both colors is away for a minute', { noise, outage: 4 }, 0.01],
+    ['a dependency of both colors is away for a minute', { noise, outage: 4 }, 0.005],
     [
       'users are on both colors, at an hour with twice as many',
       { noise, drift: 2, overlap: READINGS },
