@@ -17,8 +17,6 @@ export interface Names {
 
 export interface Source extends Names {
   commit: string
-  /** ISO 8601, UTC */
-  committedAt: string
   /** Something is in the folder that is not in the commit. */
   dirty: boolean
   /** Where the repository can be looked at, without credentials. */
@@ -40,7 +38,7 @@ export async function readSource(folder: string, shell: Shell, variables: Variab
     const { stdout, exitCode } = await run(...args)
     return exitCode === 0 ? stdout.trimEnd() : undefined
   }
-  const [commit = '', seconds] = (await must('log', '-1', '--format=%H %ct', 'HEAD')).split(' ')
+  const commit = await must('log', '-1', '--format=%H', 'HEAD')
   const status = await must('status', '--porcelain')
   const inActions = variables.GITHUB_ACTIONS === 'true'
   if (inActions && variables.GITHUB_SHA !== commit) {
@@ -56,8 +54,7 @@ export async function readSource(folder: string, shell: Shell, variables: Variab
   const url = inActions
     ? browsable(`${variables.GITHUB_SERVER_URL}/${variables.GITHUB_REPOSITORY}`)
     : browsable((await git('remote', 'get-url', 'origin')) ?? '')
-  const committedAt = new Date(Number(seconds) * 1000).toISOString()
-  return { commit, committedAt, dirty: status !== '', ...names, ...(url !== undefined && { url }) }
+  return { commit, dirty: status !== '', ...names, ...(url !== undefined && { url }) }
 }
 
 /** What a result or an image names as its source; the commit's own name only if there is nothing beside it. */

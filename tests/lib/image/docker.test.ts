@@ -10,7 +10,6 @@ import { failure } from '../world.ts'
 const now = Date.parse('2026-11-24T09:00:00Z')
 const source: Source = {
   commit: '860c1904a1ce19322e91ac35af1ab07466440c37',
-  committedAt: '2026-11-23T08:00:00.000Z',
   dirty: false,
   tag: 'v1.2.3',
   url: 'https://github.com/team/chat',
