@@ -116,7 +116,7 @@ function judgeScan(
     return { missing: `${SCAN} passed ${span(age)} ago, and may be ${span(maxScanAge)} old: ${RENEWAL}` }
   if (failOn === undefined) return { missing: `${SCAN} does not say what it fails on: ${RENEWAL}` }
   if (severities.indexOf(failOn) > severities.indexOf(requires.failOn))
-    return { missing: `${SCAN} failed on ${failOn} alone, not on ${requires.failOn}: ${RENEWAL}` }
+    return { missing: `${SCAN} failed on ${failOn}, and is to fail on ${requires.failOn}: ${RENEWAL}` }
   const less = without.length > 0 ? `, without ${listed(without)}` : ''
   return { held: `${SCAN} (${span(age)} ago${less})` }
 }

@@ -79,6 +79,12 @@ describe('what holds', () => {
     expect(held).toContain('security-scan (2 h ago, without dependency-check)')
   })
 
+  test('one alone is said, too', () =>
+    expect(proofLines({ held: ['lint'], missing: ['test failed'] })).toEqual([
+      'proof    lint',
+      'missing  test failed',
+    ]))
+
   test('nothing is required: nothing is missing', () => {
     const nothing = judge({ failOn: 'high', stages: [] }, d, { release: 'none', records: 'none' }, now)
     expect(nothing).toEqual({ held: [], missing: [] })
@@ -88,7 +94,7 @@ describe('what holds', () => {
   test.each([
     ['a scan just in time', { 'security-scan': result({ startedAt: at(1 - 24 * HOUR) }) }],
     ['a scan that fails on less', { 'security-scan': result({ failOn: 'medium' }) }],
-    ['a clock that is a little ahead', { 'security-scan': result({ startedAt: at(299_000) }) }],
+    ['a clock that is a little ahead', { 'security-scan': result({ startedAt: at(300_000) }) }],
     ['an old test', { test: result({ startedAt: at(-1000 * HOUR) }) }],
     ['a stage that failed and is not asked for', { other: result({ passed: false }) }],
   ])('%s', (_, stages) => expect(missing({ release: release(stages) })).toEqual([]))
@@ -145,7 +151,7 @@ describe('what is missing is named', () => {
     [
       'a scan that would have passed worse',
       release({ 'security-scan': result({ failOn: 'critical' }) }),
-      'security-scan failed on critical alone, not on high: security-scan.ts --release scans anew',
+      'security-scan failed on critical, and is to fail on high: security-scan.ts --release scans anew',
     ],
     [
       'a scan that does not say what it fails on',
