@@ -79,6 +79,11 @@ describe('what holds', () => {
     expect(held).toContain('security-scan (2 h ago, without dependency-check)')
   })
 
+  test('a scan of a clock that is ahead is of now', () => {
+    const ahead = release({ 'security-scan': result({ startedAt: at(299_000) }) })
+    expect(judge(all, d, { ...good, release: ahead }, now).held).toContain('security-scan (0 m ago)')
+  })
+
   test('one alone is said, too', () =>
     expect(proofLines({ held: ['lint'], missing: ['test failed'] })).toEqual([
       'proof    lint',
