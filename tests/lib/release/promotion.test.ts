@@ -149,6 +149,16 @@ describe('what is missing is named', () => {
       'security-scan passed 25 h ago, and may be 24 h old: security-scan.ts --release scans anew',
     ],
     [
+      'a scan of three days',
+      scanAt(at(-72 * HOUR)),
+      'security-scan passed 72 h ago, and may be 24 h old: security-scan.ts --release scans anew',
+    ],
+    [
+      'a scan a little older than that',
+      scanAt(at(-73 * HOUR)),
+      'security-scan passed 4 d ago, and may be 24 h old: security-scan.ts --release scans anew',
+    ],
+    [
       'a very old scan',
       scanAt(at(-100 * HOUR)),
       'security-scan passed 5 d ago, and may be 24 h old: security-scan.ts --release scans anew',

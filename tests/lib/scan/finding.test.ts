@@ -31,6 +31,13 @@ test.each([
   ['CVE-2026-1234\n\u001B[31m', CVE],
 ])('the id %j is %s', (said, id) => expect(canonicalId(said)).toBe(id))
 
+test.each([
+  [['npm-1', CVE, GHSA], GHSA],
+  [['npm-1', CVE], CVE],
+  [['npm-1', 'other'], 'npm-1'],
+  [[], 'unnamed'],
+])('of the ids %j the first name is %s', (ids, id) => expect(primaryId(ids)).toBe(id))
+
 describe('the rating', () => {
   test.each<[string | undefined, number | undefined, string]>([
     ['moderate', undefined, 'medium'],
