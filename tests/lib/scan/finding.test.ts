@@ -137,6 +137,20 @@ describe('merge', () => {
     expect(merge([found([CVE], { version: '' }), found([CVE])])).toEqual([found([CVE])])
   })
 
+  test('of one severity the higher score stands first, what has none last, then by name', () => {
+    const scored = [
+      ['e', undefined],
+      ['d', 0.5],
+      ['c', undefined],
+      ['b', 7.5],
+      ['a', 0.5],
+    ] as const
+    const merged = merge(
+      scored.map(([name, cvss]) => found([CVE], { package: name, ...(cvss !== undefined && { cvss }) })),
+    )
+    expect(merged.map((one) => one.package)).toEqual(['b', 'a', 'd', 'c', 'e'])
+  })
+
   test('what nobody rated stands first, then the worst', () => {
     const rated = (['low', 'critical', 'unknown', 'medium', 'high'] as const).map((severity, i) =>
       found([`CVE-2026-000${i}`], { severity }),
