@@ -117,7 +117,8 @@ for (const [name, { there, start, settings }] of Object.entries(servers)) {
         expect(objections(ran.results).map((one) => one.name)).toEqual(known[kind])
         expect(named(ran.results, 'passed').length).toBeGreaterThan(20)
       }
-      if (TIMES > 1) console.log(`${name}, ${kind} proxy: ${TIMES} runs, ${asked} requests, nothing found`)
+      const found = known[kind].join(', ') || 'nothing'
+      if (TIMES > 1) console.log(`${name}, ${kind} proxy: ${TIMES} runs, ${asked} requests, found: ${found}`)
     })
   })
 }
