@@ -68,6 +68,11 @@ export interface Gates {
   preview: Gate
   /** The part of it that fits users' traffic. */
   live: Gate
+  /**
+   * Looks at users' address before they are moved: what is wrong there already counts against no release. The gates of
+   * a preview do so by themselves; this is for who does not run them, and asks nothing where they have.
+   */
+  note?: (target: Target, signal: AbortSignal) => Promise<void>
   /** The smoke checks, for the record of a release that goes live by them. */
   kept: readonly KeptCheck[]
   /** What says that a release which users were on before works again: the checks that it went live with, where they are known. */

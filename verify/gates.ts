@@ -9,6 +9,7 @@ import { seconds } from '../lib/clock.ts'
 import { DeployError, Exit, sentence } from '../lib/errors.ts'
 import { Secrets } from '../lib/secrets.ts'
 import type { Environment } from '../lib/settings/file.ts'
+import type { security } from './security.ts'
 import type { Skip } from '../lib/settings/gates.ts'
 import { harmless } from '../lib/text.ts'
 import { redactFolder } from './redact.ts'
@@ -89,6 +90,8 @@ export function gatesOf(environment: Environment, { only, skip = [], reason = ''
       .map((kind) => (left(kind) ? `${kind} (skipped)` : without(kind, single[kind] ?? []))),
     preview: suite(declared, verification, secrets),
     live: suite(live, verification, secrets),
+    ...(declared.security &&
+      !left('security') && { note: async (...at) => await (await probes()).note(...at) }),
     kept:
       alive && !left('smoke')
         ? checks.filter((check) => !check.skip).map((check) => keptCheck(check, hide))
@@ -117,7 +120,7 @@ function smokeOf(
   return { smoke: skipped('smoke', 'it went live without a check that can be asked again') }
 }
 
-type Probes = () => Promise<{ whole: Gate; passive: Gate }>
+type Probes = () => Promise<ReturnType<typeof security>>
 
 function declaredBy(environment: Environment, probes: Probes): Suite {
   const { accounts, ui, pageQuality, performance } = environment

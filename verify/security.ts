@@ -19,12 +19,15 @@ interface Part extends Briefing {
   /** The evidence's name. */
   name: string
   checks: readonly Check[]
-  /** What was found at users' address before they were moved: it is no release's. Shared by the two parts. */
-  before: Set<string>
+  /** What was found at users' address before they were moved, if somebody has looked: it is no release's. Shared. */
+  before: { places?: Set<string> }
 }
 
 /** Before what was not answered to users' address is asked again, in ms: a firewall that counts has some time to forget. */
 const PAUSE = 3000
+
+/** For one answer of what users are on, where a person waits to be let through, in ms. */
+const NOTE_TIMEOUT = 5000
 
 /**
  * `whole` is for the preview; what belongs to users' address is asked there, where the target names it, and what is
@@ -38,14 +41,25 @@ export function security(
   accounts: Accounts | undefined,
   variables: Record<string, string | undefined>,
   world: SecurityWorld = {},
-): { whole: Gate; passive: Gate } {
-  const before = new Set<string>()
+): { whole: Gate; passive: Gate; note: (target: Target, signal: AbortSignal) => Promise<void> } {
+  const before: Part['before'] = {}
   const briefing = { settings, accounts, variables, world, moved: false }
   const whole: Part = { ...briefing, name: 'security', checks: catalogue, before }
   const passive: Part = { ...harmless(whole), name: 'security-live', moved: true }
   return {
     whole: (target, signal, progress) => run(whole, target, signal, progress),
     passive: (target, signal, progress) => runTwice(passive, target, signal, progress),
+    note: async (target, signal) => {
+      if (before.places) return
+      const hasty = { ...world, timeout: world.timeout ?? NOTE_TIMEOUT }
+      const site = new Site({ ...harmless(whole), world: hasty }, target, signal)
+      try {
+        await site.reach()
+        await note(whole, site)
+      } finally {
+        await site.client.close()
+      }
+    },
   }
 }
 
@@ -93,7 +107,9 @@ async function run(
   const site = new Site(part, target, signal)
   const address = addressOf(part, target, signal, site)
   const redact = (text: string): string => site.secrets.redact(text)
-  const policy = { failOn, waivers, now: site.now, redact, before: moved ? before : undefined }
+  // Where users are on it already, what they had before is not its fault.
+  const known = moved || target.address === undefined ? before.places : undefined
+  const policy = { failOn, waivers, now: site.now, redact, before: known }
   const results = new Map<string, CheckResult>()
   const findings: Finding[] = []
   const make = async (check: Check): Promise<void> => {
@@ -115,7 +131,7 @@ async function run(
   }
   try {
     await Promise.all([site.reach(), address?.reach()])
-    const noted = address && target.live !== undefined ? note(part, address, policy) : undefined
+    const noted = address && target.live !== undefined ? note(part, address) : undefined
     // All are let end before anything is said, so that what they made is removed.
     const settled = await Promise.allSettled([...checks.filter(({ last }) => !last).map(make), noted])
     signal.throwIfAborted()
@@ -172,11 +188,13 @@ function later(why: string): Judged {
 }
 
 /** What is wrong at users' address already counts against no release. */
-async function note({ checks, before }: Part, address: Site, policy: Policy): Promise<void> {
+async function note({ checks, before, settings }: Part, address: Site): Promise<void> {
+  const { failOn, waivers } = settings
+  const redact = (text: string): string => address.secrets.redact(text)
+  const policy = { failOn, waivers, now: address.now, redact }
   const passive = checks.filter((check) => check.passive)
   const judged = await Promise.all(passive.map((check) => attempt(check, address, policy)))
-  before.clear()
-  for (const finding of judged.flatMap(({ findings }) => findings)) before.add(placeOf(finding))
+  before.places = new Set(judged.flatMap(({ findings }) => findings.map(placeOf)))
 }
 
 function resultOf(

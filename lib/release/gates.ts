@@ -6,6 +6,12 @@ import type { Attempt } from './attempt.ts'
 
 type Where = Omit<Target, 'verification' | 'evidence'>
 
+/** What is wrong at users' address before they are moved is noted: it is no release's. */
+export async function noteUsers({ journal, gates, environment, signal, reports }: Attempt): Promise<void> {
+  const { id } = journal.entry
+  await gates.note?.({ url: environment.url, verification: id, evidence: join(reports, id, 'live') }, signal)
+}
+
 /**
  * Runs a part of the gates, keeps its results, shows them.
  * @param kept for `back`: the checks that the release went live with, where its record knows them

@@ -20,7 +20,7 @@ import { beforeUsers } from './before-users.ts'
 import { openToUsers } from './blue-green.ts'
 import type { Terms } from './deployment.ts'
 import { ensureLive } from './fence.ts'
-import { verify } from './gates.ts'
+import { noteUsers, verify } from './gates.ts'
 import { refuseFailedDigest, type Request } from './plan.ts'
 import { NOTHING_REQUIRED, overridden, proofLines, prove } from './promotion.ts'
 import { repair } from './repair.ts'
@@ -92,6 +92,7 @@ async function open(attempt: Attempt, place: Waiting) {
     const observed = await ensureLive(attempt, from)
     await pointPreview(attempt, observed, to, 1)
     await withPreview(attempt, (preview) => verify(attempt, 'back', { ...preview, color: to }, entry.smoke))
+    if (from) await noteUsers(attempt)
   })
   return await openToUsers(attempt, {}, { from, to, replicas })
 }

@@ -23,7 +23,7 @@ import { newEntry, type DeploymentRecord } from '../history/record.ts'
 import { markWayBack, readRecord } from '../history/store.ts'
 import { reached } from '../traffic/reach.ts'
 import { recorded, type Attempt } from './attempt.ts'
-import { verify } from './gates.ts'
+import { noteUsers, verify } from './gates.ts'
 import { refuseFailedDigest, type Request } from './plan.ts'
 import { AfterSwitch, tidyUp } from './settle.ts'
 import { underLock, type Found, type Held } from './under-lock.ts'
@@ -139,6 +139,7 @@ async function rollOut(
   lock.check()
   await migrate(attempt, plan.rendered)
   log.step(`Roll out ${plan.release.version}`)
+  if (plan.from && !kept) await noteUsers(attempt)
   lock.check()
   onApply()
   await applyAndWait(attempt, plan.rendered.painted)

@@ -152,6 +152,46 @@ describe('users’ address', () => {
   })
 })
 
+/** Of the good certificate less than a quarter is left then. */
+const later = (): number => Date.now() + 70 * 86_400_000
+
+async function noted(weakBefore: string[], weakAfter: string[], part: 'whole' | 'passive'): Promise<Ran> {
+  let serving = application(new Set(weakBefore), { https: true })
+  await using users = await serve((call) => serving(call), good)
+  const given = settings({ failOn: 'medium' })
+  const gate = gateOf(given, { world: { ca: good.cert, plainPort: 1, now: later } })
+  const at = { url: users.url, verification: 'v', evidence: '' }
+  await gate.note(at, new AbortController().signal)
+  const asked = users.requests.length
+  await gate.note(at, new AbortController().signal)
+  expect([users.requests.length, asked > 20]).toEqual([asked, true])
+  serving = application(new Set(weakAfter), { https: true })
+  return await check(users.url, given, { gate, part })
+}
+
+describe('looked at before, by who runs no gates of a preview', () => {
+  // A rolling release is judged where users are; so is one that was opened by --resume.
+  test.each(['whole', 'passive'] as const)('what was wrong already does not count, %s', async (part) => {
+    const ran = await noted(['exposed-internals'], ['exposed-internals'], part)
+    expect(objected(ran)).toEqual([])
+    expect(seen(ran, 'exposed-internals')).toEndWith('; there before the switch')
+    expect(seen(ran, 'certificate')).toEndWith('; there before the switch')
+  })
+
+  test.each(['whole', 'passive'] as const)('what is new does, %s', async (part) => {
+    expect(objected(await noted(['exposed-internals'], ['framing'], part))).toEqual(['framing'])
+  })
+
+  test('that nobody answers is no reason to stop, and an interrupt is', async () => {
+    const closed = await serve(() => ({}))
+    await closed[Symbol.asyncDispose]()
+    const at = { url: closed.url, verification: 'v', evidence: '' }
+    await gateOf(settings()).note(at, new AbortController().signal)
+    const stop = AbortSignal.abort(new Error('SIGINT'))
+    expect(await gateOf(settings()).note(at, stop).catch(String)).toBe('Error: SIGINT')
+  })
+})
+
 describe('a skip', () => {
   const skip = [{ id: 'exposed-files', reason: 'the firewall refuses it', expires: '2030-01-31' } as const]
   const asked = async (date: string, part: 'whole' | 'passive') => {

@@ -2,6 +2,7 @@
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { placeHold } from '../../../lib/history/hold.ts'
 import { deploy } from '../../../lib/release/blue-green.ts'
+import type { Gates } from '../../../lib/check.ts'
 import type { Terms } from '../../../lib/release/deployment.ts'
 import { switchAlone } from '../../../lib/release/switch-alone.ts'
 import { resume } from '../../../lib/release/resume.ts'
@@ -108,6 +109,15 @@ describe('resume', () => {
       minReplicas: 1,
       maxReplicas: 4,
     })
+  })
+
+  test('users’ address is looked at while they are still where they were', async () => {
+    await using rehearsal = await waiting()
+    const { cluster, world } = rehearsal
+    const seen: unknown[] = []
+    const note: Gates['note'] = ({ url }) => Promise.resolve(void seen.push([url, cluster.selector()]))
+    await opened(rehearsal, { ...gates(), note })
+    expect(seen).toEqual([[world.environment.url, live('blue')]])
   })
 
   test('once', async () => {

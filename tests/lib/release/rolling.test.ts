@@ -1,4 +1,5 @@
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
+import type { Gates } from '../../../lib/check.ts'
 import type { Request } from '../../../lib/release/plan.ts'
 import { newEntry, type DeploymentRecord } from '../../../lib/history/record.ts'
 import { key } from '../../../lib/app/color.ts'
@@ -53,6 +54,16 @@ async function planned({ observed }: Rehearsal): Promise<RollingPlan> {
 
 const APPLY = `apply Deployment/${APP}`
 
+/** The writes until then, each time that users' address is looked at. */
+async function looked(run: boolean, more = {}): Promise<string[][]> {
+  await using rehearsal = rehearse({ strategy: 'rolling' })
+  if (run) await running(rehearsal)
+  const seen: string[][] = []
+  const note: Gates['note'] = () => Promise.resolve(void seen.push([...rehearsal.cluster.writes]))
+  await roll(rehearsal.world, { ...request, ...more }, await planned(rehearsal), { ...gates(), note })
+  return seen
+}
+
 describe('roll', () => {
   test("users' URL is not judged before it leads to anybody", async () => {
     await using rehearsal = rehearse({ strategy: 'rolling' })
@@ -79,6 +90,13 @@ describe('roll', () => {
       'patch lease chat-deploy',
     ])
     expect(entry).toMatchObject({ kind: 'deploy', outcome: 'succeeded', from: { version: '1.0.0' } })
+  })
+
+  test('users’ address is looked at before anything is rolled out, unless nobody is there or somebody goes back', async () => {
+    const [writes = [], ...others] = await looked(true)
+    expect([others, writes.includes('create record'), writes.includes(APPLY)]).toEqual([[], true, false])
+    expect(await looked(false)).toEqual([])
+    expect(await looked(true, { kept: [deployment('plain', next)] })).toEqual([])
   })
 
   test('a first release opens the Services', async () => {
