@@ -144,8 +144,8 @@ const alphabets = [
 ]
 
 /**
- * Another letter, or another digit, at about this share of it. Never one of the last two: the last letter of base64 holds bits that
- * are thrown away, so that a change there may change nothing. Never inside a `%3D`.
+ * Another letter, or another digit, at about this share of it. Never one of the last two: the last letter of base64
+ * holds bits that are thrown away, so that a change there may change nothing. Never inside a `%3D`.
  */
 export function flipped(value: string, share: number): string {
   const letters = [...value.matchAll(/%[\da-f]{2}|[a-z\d]/gi)].filter(([letter]) => letter.length === 1)

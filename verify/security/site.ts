@@ -192,7 +192,7 @@ export class Site {
       const rest = { cookies: cookies.filter((cookie) => cookie.name !== left) }
       const headers = { ...control?.headers, ...sessionHeaders(rest) }
       const note = `with the session of ${name}, without its cookie ${left}`
-      const { status } = await this.ask({ ...control, path: control?.path ?? '/', headers, note })
+      const { status } = answered(await this.ask({ ...control, path: control?.path ?? '/', headers, note }))
       if (status >= 300) needed.push(left)
     }
     if (needed.length > 0) return needed
