@@ -70,6 +70,22 @@ describe('deploy', () => {
     expect(entry.steps.map(({ ms }) => typeof ms)).toEqual(entry.steps.map(() => 'number'))
   })
 
+  test.each([true, false])(
+    'the preview’s gates are told users’ address, and whether somebody is there: %p',
+    async (served) => {
+      await using rehearsal = rehearse()
+      if (served) running(rehearsal.cluster, { blue: '1.0.0' }, 'blue')
+      const told: unknown[] = []
+      const preview: Says = ({ address, live: there }) => {
+        told.push([address, there])
+        return 'passed'
+      }
+      await go(rehearsal, await planned(rehearsal, served ? 'blue' : 'nobody'), { preview })
+      const { url } = rehearsal.world.environment
+      expect(told).toEqual([[url, served ? url : undefined]])
+    },
+  )
+
   test('the switch is made under the lock and carries its own entry for the history', async () => {
     await using rehearsal = rehearse()
     const { cluster } = rehearsal
