@@ -216,7 +216,16 @@ describe('the lockfile that it can read', () => {
   test('is called what it was made of', () =>
     expect(readWith(...inLock('victim', 'a'))[0]?.paths).toEqual(['bun.lock?/victim:1']))
 
-  test('that it did not read makes its report incomplete', () => {
+  test('and what is found elsewhere is called what it is', () => {
+    const here = dependency(FOLDER, [flaw(CVE)])
+    const [one, other] = readWith(...inLock('a', 'b'), here, { ...here, filePath: 'lib/x.jar' })
+    expect([one?.paths, other?.paths]).toEqual([['package-lock.json?/victim:1.0.0'], ['lib/x.jar']])
+  })
+
+  test('that it did not read makes its report incomplete: less than half', () => {
+    const five = { ...lock, packages: new Set(['victim', 'a', 'b', 'c', 'd']) }
+    const text = JSON.stringify(report(inLock('victim', 'a')))
+    expect(() => readFindings(0, text, FOLDER, five)).toThrow('it looked at 2 of the 5 packages')
     expect(() => readWith(...inLock('victim'))).toThrow('it looked at 1 of the 4 packages in bun.lock')
     expect(() => readWith(...inLock('other', 'more', 'than', 'enough'))).toThrow('it looked at 0 of the 4')
   })

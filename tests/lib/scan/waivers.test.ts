@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DeployError } from '../../../lib/errors.ts'
 import type { Finding, Rating } from '../../../lib/scan/finding.ts'
-import { judge, objections, type Answers } from '../../../lib/scan/result.ts'
+import { countsLine, findingLine, judge, objections, type Answers } from '../../../lib/scan/result.ts'
 import { readWaivers, type Waiver } from '../../../lib/scan/waivers.ts'
 import { severities } from '../../../lib/settings/gates.ts'
 
@@ -176,4 +176,21 @@ describe('the verdict', () => {
       'audit: 503',
     ])
   })
+})
+
+describe('what is said of it in a line', () => {
+  const none = { critical: 0, high: 0, medium: 0, low: 0, unknown: 0, waived: 0 }
+  test.each([
+    [none, 'nothing found'],
+    [{ ...none, critical: 1, low: 2 }, '1 critical, 2 low'],
+    [{ ...none, unknown: 1, waived: 3 }, '1 unknown, 3 waived'],
+  ])('%j: %s', (counts, line) => expect(countsLine(counts)).toBe(line))
+
+  const one = { ...found({ title: 'Pollution' }), blocks: false }
+  const accepted = { reason: 'r', owner: 'o', expires: '2027-01-31' }
+  test.each([
+    [{ ...one, blocks: true, fixedIn: '1.2.3' }, `✗ high victim 1.0.0 ${GHSA} Pollution, fixed in 1.2.3`],
+    [one, `– high victim 1.0.0 ${GHSA} Pollution`],
+    [{ ...one, waiver: accepted }, `waived until 2027-01-31: high victim 1.0.0 ${GHSA} Pollution`],
+  ])('%#', (judgedOne, line) => expect(findingLine(judgedOne)).toBe(line))
 })
