@@ -341,6 +341,20 @@ describe('SARIF', () => {
     expect(prints?.[2]).not.toBe(prints?.[0] as string)
   })
 
+  test('says what it is, what mends it, and where it is, as far as one reads', () => {
+    const paths = ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => `node_modules/${name}`)
+    const run = of([
+      { ...victim, version: '1.0.0', title: 'Pollution', fixedIn: '1.2.3', paths },
+      { ...victim, id: 'CVE-2026-1', version: '1.0.0', title: '', fixedIn: undefined, paths: ['x'] },
+    ])
+    expect(run?.results.map(({ message: said }) => said.text)).toEqual([
+      `victim 1.0.0: Pollution. Fixed in 1.2.3. Installed at ${paths.slice(0, 5).join(', ')}.`,
+      'victim 1.0.0: CVE-2026-1. Installed at x.',
+    ])
+    const described = run?.tool.driver.rules.map(({ shortDescription }) => shortDescription.text)
+    expect(described).toEqual(['Pollution', 'CVE-2026-1'])
+  })
+
   test('leaves out what is waived, and its rule: code scanning would show it as open', () => {
     const waiver = { reason: 'r', owner: 'o', expires: '2027-01-31' }
     const run = of([
