@@ -97,7 +97,7 @@ describe('npm audit', () => {
       'names dependants and no advisory',
       output(
         { ...vulnerable, vulnerabilities: { parent: { via: ['x'], nodes: [] } }, metadata: total(1) },
-        1,
+        0,
       ),
       'names no advisory',
     ],
@@ -131,6 +131,30 @@ describe('bun audit', () => {
     expect(readBunAudit(output({ ghost: [advisory('low')] }, 1, ''), bunLock)).toMatchObject([
       { package: 'ghost', version: '', paths: [] },
     ])
+  })
+
+  test.each([
+    [9.8, 'critical', 9.8],
+    [10, 'critical', 10],
+    [0.1, 'low', 0.1],
+    // None, or none that there is: what nobody rated stays unknown, and blocks.
+    [0, 'unknown', undefined],
+    [null, 'unknown', undefined],
+    [-1, 'unknown', undefined],
+    [10.1, 'unknown', undefined],
+  ])('a score of %p without a word is %s', (score, severity, cvss) => {
+    const scored = { ...advisory(''), severity: undefined, cvss: { score } }
+    const [found] = readBunAudit(output({ victim: [scored] }, 1, ''), bunLock)
+    expect([found?.severity, found?.cvss, found && 'cvss' in found]).toEqual([
+      severity as never,
+      cvss,
+      cvss !== undefined,
+    ])
+  })
+
+  test('an advisory without an address goes by its number', () => {
+    const [found] = readBunAudit(output({ victim: [{ ...advisory('low'), url: undefined }] }, 1, ''), bunLock)
+    expect(found?.ids).toEqual(['npm-1001'])
   })
 
   test('nothing found', () => expect(readBunAudit(output({}, 0, ''), bunLock)).toEqual([]))
