@@ -112,6 +112,17 @@ describe('users’ address', () => {
     expect(objected(other.after)).toEqual(['exposed-files'])
   })
 
+  test('what users have had does not count for what they have not had yet', async () => {
+    const weak = new Set(['exposed-internals'])
+    await using users = await serve(application(weak, { https: true }), good)
+    await using idle = await serve(application(weak))
+    const given = settings({ failOn: 'medium' })
+    const gate = gateOf(given, { world: { ca: good.cert, plainPort: 1 } })
+    const where = { address: users.url, live: users.url }
+    for (let run = 0; run < 2; run++)
+      expect(objected(await check(idle.url, given, { gate, where }))).toEqual(['exposed-internals'])
+  })
+
   test('on a first release nobody is served: the way there is asked, and what is answered afterwards', async () => {
     const { before, after } = await rehearse({ weakLive: ['hsts'], weakNext: ['hsts'] }, { first: true })
     expect(objected(before)).toEqual([])

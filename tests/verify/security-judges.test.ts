@@ -68,6 +68,11 @@ describe('a Content-Security-Policy', () => {
     ["script-src https://static.example.com; object-src 'none'; base-uri 'none'", 'low'],
     [`script-src 'self' 'unsafe-eval'; object-src 'none', ${strict}`, undefined],
     [`default-src *, script-src 'self' 'unsafe-eval'; object-src 'none'`, 'medium'],
+    // Many small faults weigh less than a grave one.
+    [
+      "script-src data:; object-src 'none', script-src 'unsafe-eval' blob:; script-src-elem blob:; object-src 'none'",
+      'medium',
+    ],
     // Both hold, so that the strict one protects.
     [`default-src *, ${strict}`, undefined],
   ])('%s: %p', (policy, expected) => expect(weight(contentSecurityPolicy(policy))).toBe(expected))

@@ -123,6 +123,19 @@ function namedAccounts(): Bad {
   }
 }
 
+/** The same with another name for the cookie. */
+function renamed(name: string, { app = hardened() }: Bad): Bad {
+  return {
+    app: async (call) => {
+      const cookie = (call.headers.cookie ?? '').replace(`${name}=`, 'session=')
+      const reply = await app({ ...call, headers: { ...call.headers, cookie } })
+      const lines = [reply.headers?.['set-cookie'] ?? []].flat()
+      const set = lines.map((line) => line.replace(/^session=/, `${name}=`))
+      return { ...reply, headers: { ...reply.headers, ...(set.length > 0 && { 'set-cookie': set }) } }
+    },
+  }
+}
+
 function counted(from: number, shape: (count: number) => string): Bad {
   let count = from
   return sessions(() => shape(count++))
@@ -243,6 +256,15 @@ const targets: [what: string, refusedBy: string, bad: () => Bad][] = [
   ['a session that does not end', 'session-after-sign-out', () => weak('session-after-sign-out')],
   ['a session for scripts', 'cookie-flags', () => sessions(() => random(32), '; SameSite=Strict')],
   ['a short session for scripts', 'cookie-flags', () => sessions(() => random(8), '')],
+  [
+    'a short session for scripts, by another name',
+    'cookie-flags',
+    () =>
+      renamed(
+        'k',
+        sessions(() => random(8), ''),
+      ),
+  ],
   ['a session without SameSite', 'cookie-flags', () => sessions(() => random(32), '; HttpOnly')],
   [
     'a page that sets a session for scripts',

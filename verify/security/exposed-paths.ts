@@ -22,8 +22,9 @@ const SECRET = /pass|pwd|secret|token|key|auth|credential|private|dsn|database/i
  */
 export function assigns(text: string): boolean {
   const lines = text.matchAll(/^[^\S\n]{0,20}(?:export[^\S\n]{1,9})?([a-z_][\w.]{0,99})[^\S\n]{0,20}=/gim)
-  const names = [...lines].map(([, name = '']) => name)
-  return names.length > 1 || names.some((name) => SECRET.test(name) || !/[a-z]/.test(name))
+  let count = 0
+  for (const [, name = ''] of lines) if (++count > 1 || SECRET.test(name) || !/[a-z]/.test(name)) return true
+  return false
 }
 
 const variables = {
