@@ -39,12 +39,24 @@ node_modules/.installed: .tools/.bun-$(BUN_VERSION) package.json bun.lock $(EXAM
 	bun install --frozen-lockfile --cwd $(EXAMPLE)
 	@touch $@
 
+# What installs kubectl, by the programs that this system has; Debian's own may be too old.
+KUBECTL_BY := "brew install kubectl" "snap install kubectl --classic" "dnf install kubernetes-client" \
+  "pacman -S kubectl" "apk add kubectl" "zypper install kubernetes-client" \
+  "curl -fL --create-dirs -o ~/.local/bin/kubectl https://dl.k8s.io/release/v1.32.0/bin/linux/$$(uname -m | \
+  sed 's/x86_64/amd64/; s/aarch64/arm64/')/kubectl && chmod +x ~/.local/bin/kubectl"
 .PHONY: kubectl
 kubectl:
-	@command -v kubectl > /dev/null || { echo "kubectl is not on PATH. Install it: https://kubernetes.io/docs/tasks/tools/"; exit 2; }
+	@command -v kubectl > /dev/null || { \
+	  for by in $(KUBECTL_BY); do command -v $${by%% *} > /dev/null && break; done; \
+	  echo "kubectl is not on PATH. Install it: $$by"; exit 2; }
+
+.PHONY: browser
+browser: install ## where there is no Chromium or Chrome, one from npm, into this folder
+	@bun verify/fetch-browser.ts
 
 .PHONY: demo
 demo: install kubectl ## deploy a real application blue/green on a cluster of its own, and watch it
+	@bun verify/fetch-browser.ts || true # without one the demo says what it leaves out
 	bun examples/rehearsal/demo.ts
 
 .PHONY: sandbox
@@ -74,7 +86,7 @@ BESIDE = $(TEST) --parallel --no-isolate --timings=node_modules/.test-times.json
   $(addprefix --path-ignore-patterns=,$(ALONE))
 
 .PHONY: test
-test: check kubectl ## everything that needs no cluster but the sandbox
+test: check kubectl browser ## everything that needs no cluster but the sandbox
 	@# What fails in the first is no reason not to say what fails in the second.
 	$(BESIDE) $(QUICK) $(SLOW) || failed=$$?; $(TEST) $(ALONE) && exit $${failed:-0}
 

@@ -8,6 +8,7 @@ import {
   mkdtempSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -112,4 +113,27 @@ test('a reason reaches the script as it is', () => {
     `scripts/deploy.ts --env production --version 1 --config deploy.yaml --reason ${reason} --override none`,
   ])
   expect(existsSync(join(root, 'pwned'))).toBe(false)
+})
+
+describe('without kubectl', () => {
+  test.each([
+    ['apk', 'apk add kubectl'],
+    ['brew', 'brew install kubectl'],
+    [undefined, 'curl -fL --create-dirs -o ~/.local/bin/kubectl https://dl.k8s.io/release/v1'],
+  ])('the command that installs it is named: %s', (program, command) => {
+    const path = mkdtempSync(join(root, 'bin-'))
+    for (const name of ['bash', 'sed', 'head', 'uname', 'curl', ...(program ? [program] : [])])
+      symlinkSync(Bun.which(name) ?? '/bin/true', join(path, name))
+    const env = { PATH: path, HOME: root }
+    const make = Bun.which('make') ?? 'make'
+    const { exitCode, stdout } = Bun.spawnSync([make, 'kubectl'], { cwd: root, env })
+    expect(exitCode).toBe(2)
+    expect(stdout.toString()).toContain(`kubectl is not on PATH. Install it: ${command}`)
+  })
+})
+
+test('the demo and the tests bring a browser, and only the tests need it', () => {
+  const calls = make('demo', ['-o', 'kubectl']).calls
+  expect(calls).toEqual(['verify/fetch-browser.ts', 'examples/rehearsal/demo.ts'])
+  expect(make('test', ['-o', 'kubectl', '-o', 'check']).calls[0]).toBe('verify/fetch-browser.ts')
 })

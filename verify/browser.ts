@@ -1,5 +1,6 @@
 /** Which browser the UI and page-quality gates use. Nothing is ever downloaded here. Run alone, it names it. */
 import { accessSync, constants, statSync } from 'node:fs'
+import { join } from 'node:path'
 import { Glob } from 'bun'
 import { sentence } from '../lib/errors.ts'
 
@@ -12,12 +13,15 @@ const ON_PATH = [
   'google-chrome-stable',
 ]
 
-export const INSTALL = 'bunx playwright install --with-deps --only-shell chromium'
+/** Where `make browser` puts one, when there is no other. */
+export const FETCHED = join(import.meta.dir, '../.tools/chromium/chromium')
+
+export const INSTALL = 'make browser, or bunx playwright install --with-deps --only-shell chromium'
 
 export type Variables = Readonly<Record<string, string | undefined>>
 
 /**
- * `CHROMIUM_PATH`, then the one that Playwright installed, then the system's.
+ * `CHROMIUM_PATH`, then the one that Playwright installed, then the system's, then the one that was fetched.
  * @param own where Playwright's own would be, the smaller kind first
  * @throws Error with the command that installs one; also when CHROMIUM_PATH names no program: who sets it wants
  * that browser and no other
@@ -25,6 +29,7 @@ export type Variables = Readonly<Record<string, string | undefined>>
 export async function findBrowser(
   variables: Variables,
   own: () => Promise<string[]> = playwrightsOwn,
+  fetched = FETCHED,
 ): Promise<string> {
   const { CHROMIUM_PATH, PATH = '' } = variables
   if (CHROMIUM_PATH) {
@@ -34,6 +39,7 @@ export async function findBrowser(
   const installed = (await own()).find(isProgram)
   const found = installed ?? ON_PATH.map((name) => Bun.which(name, { PATH })).find((path) => path !== null)
   if (found) return found
+  if (isProgram(fetched)) return fetched
   throw new Error(`There is no Chromium or Chrome here. To install one: ${INSTALL}`)
 }
 

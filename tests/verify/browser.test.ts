@@ -19,8 +19,8 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }))
 
 const PATH = `${path('empty')}:${path('one')}:${path('two')}`
-const find = (variables: Record<string, string>, own: string[] = []) =>
-  findBrowser(variables, () => Promise.resolve(own.map(path)))
+const find = (variables: Record<string, string>, own: string[] = [], fetched = 'nowhere') =>
+  findBrowser(variables, () => Promise.resolve(own.map(path)), path(fetched))
 
 describe('the browser', () => {
   test.each<[string, Record<string, string>, string[], string]>([
@@ -37,6 +37,11 @@ describe('the browser', () => {
     ],
   ])('%s', async (_, variables, own, found) => {
     expect(await find(variables, own)).toBe(path(found))
+  })
+
+  test('the one that was fetched, where there is no other', async () => {
+    expect(await find({ PATH: path('empty') }, [], 'mine')).toBe(path('mine'))
+    expect(await find({ PATH }, [], 'mine')).toBe(path('two/chromium'))
   })
 
   test.each(['nowhere', 'no-program', 'dangling', '.'])(
