@@ -169,27 +169,31 @@ export function suite(gates: Suite, deadline: number, known: readonly string[] =
     const target = { ...asked, secrets }
     const results: CheckResult[] = []
     const states = new Map<Kind, string>()
-    for (const sideBySide of order) {
-      const found = await Promise.all(
-        sideBySide.map(async (kind) => {
-          const gate = gates[kind]
-          if (!gate) return []
-          let last = -Infinity
-          const told = (state: string): void => {
-            states.set(kind, state.startsWith(kind) ? state : `${kind}: ${state}`)
-            if (performance.now() - last < TELL_EVERY) return
-            last = performance.now()
-            progress?.([...states.values()].join(', '))
-          }
-          const judged = await judge(kind, gate, target, signal, late, deadline, told)
-          states.delete(kind)
-          return judged
-        }),
-      )
-      results.push(...found.flat())
-      if (results.length > 0 && sideBySide.includes('smoke') && objections(results).length > 0) break
+    try {
+      for (const sideBySide of order) {
+        const found = await Promise.all(
+          sideBySide.map(async (kind) => {
+            const gate = gates[kind]
+            if (!gate) return []
+            let last = -Infinity
+            const told = (state: string): void => {
+              states.set(kind, state.startsWith(kind) ? state : `${kind}: ${state}`)
+              if (performance.now() - last < TELL_EVERY) return
+              last = performance.now()
+              progress?.([...states.values()].join(', '))
+            }
+            const judged = await judge(kind, gate, target, signal, late, deadline, told)
+            states.delete(kind)
+            return judged
+          }),
+        )
+        results.push(...found.flat())
+        if (results.length > 0 && sideBySide.includes('smoke') && objections(results).length > 0) break
+      }
+    } finally {
+      // An interrupt, too, leaves evidence behind.
+      await redactFolder(target.evidence, secrets)
     }
-    await redactFolder(target.evidence, secrets)
     const clean = results.map((result) => redactResult(result, secrets))
     await keepResults(target.evidence, clean)
     return clean

@@ -11,8 +11,9 @@ import { isText, type Secrets } from '../lib/secrets.ts'
 /**
  * Rewrites each file of a folder that holds a secret, also one that only the folder itself tells of: a session in a
  * trace's headers. A file that cannot be looked into is removed.
+ * @throws what the signal was aborted with, between two files
  */
-export async function redactFolder(folder: string, secrets: Secrets): Promise<void> {
+export async function redactFolder(folder: string, secrets: Secrets, signal?: AbortSignal): Promise<void> {
   if (!existsSync(folder)) return
   const entries = await readdir(folder, { recursive: true, withFileTypes: true })
   const paths = entries
@@ -21,6 +22,7 @@ export async function redactFolder(folder: string, secrets: Secrets): Promise<vo
   // First all of them are read: what one shows by itself, another may say whose it is.
   for (const pass of [learned, redactedFile]) {
     for (const path of paths) {
+      signal?.throwIfAborted()
       const data = await readFile(path).catch(() => undefined)
       if (!data) continue // removed in the first pass
       try {

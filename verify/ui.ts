@@ -97,7 +97,7 @@ async function run(
   await mkdir(join(work, 'ui'), { recursive: true })
   await writeFile(join(work, 'ui/output.txt'), output)
   // Before anything is read of it, and cut: half a password is one still.
-  await redactFolder(join(work, 'ui'), secrets)
+  await redactFolder(join(work, 'ui'), secrets, signal)
   if (performance.now() - started >= timeout) return [unclear(`no end within ${seconds(timeout)}`)]
   const text = secrets.redact(await readFile(join(work, 'report.json'), 'utf8').catch(() => ''))
   const how = ended.exitCode === 124 ? 'was killed' : `ended with exit code ${ended.exitCode}`

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 
-const operators = z.enum(['<', '<=', '>', '>=', '==', '!='])
+const operators = z.enum(['<', '<=', '>', '>=', '==', '===', '!='])
 
 const aggregates = z.enum(['avg', 'min', 'med', 'max', 'rate'])
 
@@ -16,7 +16,7 @@ export interface Threshold {
   value: number
 }
 
-const operator = String.raw`\s*(?<operator><=|>=|==|!=|<|>)\s*(?<value>\d+(\.\d+)?)$`
+const operator = String.raw`\s*(?<operator><=|>=|===|==|!=|<|>)\s*(?<value>\d+(\.\d+)?)$`
 
 const kinds = {
   duration: {
@@ -55,6 +55,7 @@ const compare: Record<Threshold['operator'], (measured: number, value: number) =
   '>': (measured, value) => measured > value,
   '>=': (measured, value) => measured >= value,
   '==': (measured, value) => measured === value,
+  '===': (measured, value) => measured === value,
   '!=': (measured, value) => measured !== value,
 }
 
@@ -63,12 +64,15 @@ export function keeps({ operator, value }: Threshold, measured: number): boolean
   return !Number.isNaN(measured) && compare[operator](measured, value)
 }
 
+/** Fewer requests say nothing of a rate of failures, whatever it may be. */
+const LEAST = 100
+
 /**
  * How many requests it takes to say whether it is kept: for a percentile, so many that ten lie beyond it; for a
  * rate, so many that one failure is less than the threshold. For a mean or an extreme, as many as for the median.
  */
 export function samplesNeeded({ aggregate, value }: Threshold): number {
-  if (aggregate === 'rate') return value > 0 ? Math.ceil(1 / value) : 1
+  if (aggregate === 'rate') return Math.max(LEAST, value > 0 ? Math.ceil(1 / value) : 0)
   const percentile = typeof aggregate === 'object' && aggregate.percentile < 100 ? aggregate.percentile : 50
   return Math.round(1000 / (100 - percentile))
 }

@@ -122,6 +122,21 @@ describe('a suite', () => {
     ])
   })
 
+  test('evidence that an interrupted run leaves behind holds no secret', async () => {
+    const stop = new AbortController()
+    const where = target()
+    const writes: Gate = async ({ evidence }, signal) => {
+      await Bun.write(join(evidence, 'performance.json'), 'GET /?key=of-the-door')
+      stop.abort(new Error('SIGINT'))
+      signal.throwIfAborted()
+      return []
+    }
+    const run = suite({ performance: writes }, LONG, ['of-the-door'])(where, stop.signal)
+    expect(run).rejects.toThrow('SIGINT')
+    await run.catch(() => {})
+    expect(readFileSync(join(where.evidence, 'performance.json'), 'utf8')).toBe('GET /?key=***')
+  })
+
   test('an interrupt is no verdict', async () => {
     const stop = new AbortController()
     const gate: Gate = () => {

@@ -274,9 +274,11 @@ describe('Lighthouse', () => {
     const running = check(home, { path: '/never' }, stop.signal)
     while (requests.length === before) await Bun.sleep(20)
     expect(left().length).toBeGreaterThan(1)
+    const at = performance.now()
     stop.abort(new Error('SIGINT'))
     expect(running).rejects.toThrow('SIGINT')
     await running.catch(() => {})
+    expect(performance.now() - at).toBeLessThan(3000)
   })
 
   test('Lighthouse is killed: inconclusive', async () => {

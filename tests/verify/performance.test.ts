@@ -178,16 +178,25 @@ describe('the load', () => {
     expect(idle).toMatchObject({ due: 50, dropped: 0 })
   })
 
-  test('an interrupt ends it at once, and nothing more is sent', async () => {
+  test.each([
+    ['while it warms up', '10s', 20],
+    ['while nothing is answered', '0s', 20],
+    ['while the last answers are waited for', '0s', 100],
+  ])('an interrupt ends it at once, and nothing more is sent: %s', async (_, warmup, when) => {
     const stop = new AbortController()
-    let requests = 0
-    await using server = serve(
-      () => (++requests === 20 && stop.abort(new Error('SIGINT')), new Promise(() => {})),
-    )
-    const begun = performance.now()
-    expect(put(server.url, { rate: 100, duration: '20s' }, stop.signal)).rejects.toThrow('SIGINT')
-    await put(server.url, { rate: 100, duration: '20s' }, stop.signal).catch(() => {})
-    expect(performance.now() - begun).toBeLessThan(5000)
+    let [requests, at] = [0, 0]
+    await using server = serve(() => {
+      if (++requests === when) {
+        at = performance.now()
+        setTimeout(() => stop.abort(new Error('SIGINT')), when === 100 ? 100 : 0)
+      }
+      return new Promise(() => {})
+    })
+    const duration = when === 100 ? '1s' : '20s'
+    const load = put(server.url, { rate: 100, duration, warmup, timeout: '10s' }, stop.signal)
+    expect(load).rejects.toThrow('SIGINT')
+    await load.catch(() => {})
+    expect(performance.now() - at).toBeLessThan(3000)
     const then = requests
     await Bun.sleep(200)
     expect(requests).toBe(then)

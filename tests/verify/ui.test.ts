@@ -290,9 +290,11 @@ describe('the specs of another application', () => {
     const running = judge(url, { specs: own, signal: stop.signal, verification: 'run-interrupted' })
     while (!seen.some((line) => line.includes('run-interrupted'))) await Bun.sleep(20)
     expect(processesOf('run-interrupted').length).toBeGreaterThan(2) // Playwright, its worker, the browser
+    const at = performance.now()
     stop.abort(new Error('SIGINT'))
     expect(running).rejects.toThrow('SIGINT')
     await running.catch(() => {})
+    expect(performance.now() - at).toBeLessThan(3000)
     if (TMPDIR === undefined) delete process.env['TMPDIR']
     else process.env['TMPDIR'] = TMPDIR
     while (processesOf('run-interrupted').length > 0) await Bun.sleep(20)

@@ -11,6 +11,7 @@ describe('what is written', () => {
     ['p(0) > 0', { aggregate: { percentile: 0 }, operator: '>', value: 0 }],
     ['avg<100', { aggregate: 'avg', operator: '<', value: 100 }],
     ['med!=3', { aggregate: 'med', operator: '!=', value: 3 }],
+    ['med===3', { aggregate: 'med', operator: '===', value: 3 }],
     ['max >= 2000', { aggregate: 'max', operator: '>=', value: 2000 }],
   ])('%s', (text, parsed) => expect(duration(text)).toEqual({ text, ...parsed }))
 
@@ -84,7 +85,8 @@ describe('how many requests it takes', () => {
 
   test.each([
     ['rate<0.01', 100],
-    ['rate<0.5', 2],
-    ['rate<=0', 1],
+    ['rate<0.001', 1000],
+    ['rate<0.5', 100],
+    ['rate==0', 100],
   ])('%s: %p', (text, needed) => expect(samplesNeeded(rate(text))).toBe(needed))
 })
