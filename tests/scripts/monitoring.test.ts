@@ -34,7 +34,13 @@ test('staging is written where it is wanted, with the namespace of staging', () 
 
 test('without runbooks nothing is written: an alarm must lead somewhere', () => {
   const config = join(folder.path, 'deploy.yaml')
-  const environment = { context: 'c', namespace: 'n', manifests: 'm', url: 'https://shop.example.com' }
+  const environment = {
+    context: 'c',
+    namespace: 'n',
+    manifests: 'm',
+    url: 'https://shop.example.com',
+    witness: { color: 'color' },
+  }
   writeFileSync(config, JSON.stringify({ app: 'shop', image: 'shop', environments: { live: environment } }))
   const out = join(folder.path, 'none')
   const { exitCode, err } = monitoring('--env', 'live', '--config', config, '--out', out)
