@@ -1,6 +1,7 @@
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { deploy } from '../../../lib/release/blue-green.ts'
 import { planDeployment, type Plan, type Request } from '../../../lib/release/plan.ts'
+import type { Target } from '../../../lib/check.ts'
 import { key, type Color } from '../../../lib/app/color.ts'
 import { refused, UNREACHABLE } from '../cluster.ts'
 import { APP, autoscaler, deployment, live, made, service, waiting } from '../objects.ts'
@@ -129,13 +130,14 @@ describe('deploy', () => {
     const plan = await planned(rehearsal)
     const raised: unknown[] = []
     const says = {
-      preview: () => (
-        raised.push(cluster.object('HorizontalPodAutoscaler', `${APP}-green`).spec),
+      preview: ({ pods }: Target) => (
+        raised.push(pods, cluster.object('HorizontalPodAutoscaler', `${APP}-green`).spec),
         'passed' as const
       ),
     }
     await go(rehearsal, { ...plan, replicas: 6, rendered: { ...plan.rendered } }, says)
-    expect(raised).toMatchObject([{ minReplicas: 6, maxReplicas: 6 }])
+    // The gates are told how many pods they are to meet.
+    expect(raised).toMatchObject([6, { minReplicas: 6, maxReplicas: 6 }])
     expect(cluster.object('HorizontalPodAutoscaler', `${APP}-green`).spec).toMatchObject({
       minReplicas: 1,
       maxReplicas: 4,
