@@ -152,6 +152,26 @@ describe('bun audit', () => {
     ])
   })
 
+  test.each([
+    ['<1.2.3', [['1.0.0', ['victim']]]],
+    // The registry says that one is: of those that are installed none is known to be out of it.
+    [
+      '>=5.0.0',
+      [
+        ['1.0.0', ['victim']],
+        ['1.2.3', ['parent/victim']],
+      ],
+    ],
+  ])('of the versions in bun.lock those in the range %s', (range, expected) => {
+    const two = bunLock.replace(
+      '"victim": ["',
+      '"parent/victim": ["victim@1.2.3", "", {}, "sha512-x"],\n"victim": ["',
+    )
+    const answer = { victim: [{ ...advisory('high'), vulnerable_versions: range }] }
+    const found = readBunAudit(output(answer, 1, ''), two).map(({ version, paths }) => [version, paths])
+    expect(found.toSorted()).toEqual(expected)
+  })
+
   test('an advisory without an address goes by its number', () => {
     const [found] = readBunAudit(output({ victim: [{ ...advisory('low'), url: undefined }] }, 1, ''), bunLock)
     expect(found?.ids).toEqual(['npm-1001'])
