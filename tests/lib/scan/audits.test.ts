@@ -158,8 +158,8 @@ describe('bun audit', () => {
     [
       '>=5.0.0',
       [
-        ['1.0.0', ['victim']],
         ['1.2.3', ['parent/victim']],
+        ['1.0.0', ['victim']],
       ],
     ],
   ])('of the versions in bun.lock those in the range %s', (range, expected) => {
@@ -169,7 +169,7 @@ describe('bun audit', () => {
     )
     const answer = { victim: [{ ...advisory('high'), vulnerable_versions: range }] }
     const found = readBunAudit(output(answer, 1, ''), two).map(({ version, paths }) => [version, paths])
-    expect(found.toSorted()).toEqual(expected)
+    expect(found).toEqual(expected)
   })
 
   test('an advisory without an address goes by its number', () => {
