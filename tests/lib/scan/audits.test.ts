@@ -90,7 +90,7 @@ describe('npm audit', () => {
     ['stops in the middle', output(JSON.stringify(vulnerable).slice(0, -3), 1), 'left no report'],
     ['has another report version', output({ ...clean, auditReportVersion: 3 }, 0), 'auditReportVersion'],
     ['has a clean report but for its exit code', output(clean, 1), 'ended with 1 and names no advisory'],
-    ['has an unknown exit code', output(clean, 2), 'ended with 2'],
+    ['has an unknown exit code', output(vulnerable, 2), 'npm audit ended with 2: npm http fetch'],
     ['counts what it does not list', output({ ...clean, metadata: total(3) }, 1), 'counts 3'],
     ['lists what it does not count', output({ ...vulnerable, metadata: total(0) }, 1), 'counts 0'],
     [

@@ -345,6 +345,7 @@ describe('with a program that stands in for it', () => {
     [13, good, 'ended with 13'],
     [1, good, 'ended with 1 (a file was not found)'],
     [8, good, 'its data cannot be updated'],
+    [9, good, 'its database failed'],
     [42, good, 'no code that it is known for'],
     [127, undefined, 'cannot be run'],
     [139, good, 'signal 11'],

@@ -139,11 +139,11 @@ describe('merge', () => {
 
   test('of one severity the higher score stands first, what has none last, then by name', () => {
     const scored = [
-      ['e', undefined],
-      ['d', 0.5],
       ['c', undefined],
-      ['b', 7.5],
+      ['d', 0.5],
+      ['e', undefined],
       ['a', 0.5],
+      ['b', 7.5],
     ] as const
     const merged = merge(
       scored.map(([name, cvss]) => found([CVE], { package: name, ...(cvss !== undefined && { cvss }) })),
