@@ -82,6 +82,8 @@ describe('npm audit', () => {
     ['is not there', output('', 127), 'npm cannot be run'],
     ['took too long', output('', 124), 'npm took too long'],
     ['was killed', output('', 137, 'Killed'), 'npm was ended by signal 9'],
+    ['lost its terminal', output('', 129, ''), 'npm was ended by signal 1: it said nothing'],
+    ['ends with no signal', output('', 128, ''), 'npm audit ended with 128: it said nothing'],
     ['says nothing', output('', 0), 'left no report that can be read'],
     ['says nothing and fails', output('', 1), 'left no report that can be read'],
     ['says null', output('null', 0), 'left no report'],

@@ -59,6 +59,12 @@ test('as Markdown: a row for each, how it ends for it, and the rest of its place
   )
 })
 
+test('one finding is a table, too', () => {
+  const one = result({ findings: [found] })
+  expect(scanMarkdown(one)).toContain('|---|')
+  expect(scanHtml(one)).toContain('<table>')
+})
+
 test('as Markdown: problems and what was skipped, and no table of nothing', () => {
   const skipped = [{ scanner: 'audit', reason: 'down' }]
   const text = scanMarkdown(result({ passed: true, findings: [], problems: ['old'], skipped }))
