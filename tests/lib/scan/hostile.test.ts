@@ -313,6 +313,8 @@ describe('SARIF', () => {
       { ...victim, id: 'CVE-2026-1', severity: 'critical', cvss: undefined },
       { ...victim, id: 'CVE-2026-2', severity: 'unknown', cvss: undefined },
       { ...victim, id: 'CVE-2026-3', severity: 'low', cvss: undefined },
+      { ...victim, id: 'CVE-2026-4', severity: 'high', cvss: undefined },
+      { ...victim, id: 'CVE-2026-5', severity: 'medium', cvss: undefined },
     ])
     expect(run?.tool.driver.rules.map(({ id, properties }) => [id, properties['security-severity']])).toEqual(
       [
@@ -320,6 +322,8 @@ describe('SARIF', () => {
         ['CVE-2026-1', '9.0'],
         ['CVE-2026-2', '9.0'],
         ['CVE-2026-3', '0.1'],
+        ['CVE-2026-4', '7.0'],
+        ['CVE-2026-5', '4.0'],
       ],
     )
     expect(run?.results.map(({ ruleIndex, level }) => [ruleIndex, level])).toEqual([
@@ -328,6 +332,8 @@ describe('SARIF', () => {
       [1, 'error'],
       [2, 'error'],
       [3, 'note'],
+      [4, 'error'],
+      [5, 'warning'],
     ])
   })
 

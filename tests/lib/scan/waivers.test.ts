@@ -169,7 +169,8 @@ describe('the verdict', () => {
   })
 
   test('what is wrong is said in sentences', () => {
-    const result = judged({ findings: [found()], failed: ['audit: 503'] })
+    const low = found({ id: 'CVE-2026-9', ids: ['CVE-2026-9'], severity: 'low' })
+    const result = judged({ findings: [found(), low], failed: ['audit: 503'] })
     const rest = { startedAt: '', ms: 0, commit: '', commands: [], artifacts: [] }
     expect(objections({ stage: 'security-scan', ...result, ...rest })).toEqual([
       '1 finding blocks (fails on high and worse)',
