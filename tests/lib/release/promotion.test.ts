@@ -319,6 +319,7 @@ describe('prove', () => {
     expect(said).toEqual([
       'whether lint passed: no release is kept beside it in the registry: docker-build.ts did not push it',
     ])
+    expect(server.asked.length).toBeGreaterThan(0)
   })
 
   test('what does not answer is missing, with the reason', async () => {
