@@ -39,8 +39,11 @@ export async function watchValue(
   const read = async (): Promise<void> => {
     const decoder = new TextDecoder()
     let last: string | undefined
+    let rest = ''
     for await (const chunk of child.stdout) {
-      for (const value of decoder.decode(chunk, { stream: true }).split('\n').slice(0, -1)) {
+      const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
+      rest = lines.pop() ?? ''
+      for (const value of lines) {
         if (value !== last) changed(value, performance.now())
         last = value
         seen.resolve()
@@ -73,14 +76,15 @@ export async function untilValue(
   return at - began
 }
 
+/** ms after which nobody waits for a color any more. */
+const NEVER = 60_000
+
 /** Runs a program that moves users to a color, and takes both times. @throws Error when it failed */
 export async function untilAnswered({ url }: Workspace, color: string, begin: () => Started): Promise<Times> {
   const began = performance.now()
   const { ended } = begin()
-  const run = { over: false }
-  void ended.then(() => (run.over = true))
   let answered: number | undefined
-  while (answered === undefined && !run.over) {
+  while (answered === undefined && performance.now() - began < NEVER) {
     const about = await fetch(`${url}/version`, { keepalive: false }).then(
       async (answer) => await answer.text(),
       () => '',
