@@ -705,6 +705,14 @@ describe('a verdict', () => {
       })
     })
 
+    test('one of a path that is longer than what is shown of it holds', () => {
+      const path = `/${'long/'.repeat(20)}`
+      const given = { ...policy, waivers: [{ ...waiver, path }] }
+      const { seen, findings } = judge(check, outcome({ observations: [{ ...one, path }] }), given)
+      expect(seen).toBe(`medium: GET ${path.slice(0, 60)}… is open; waived until 2030-01-31: known`)
+      expect(judgeWaivers(given, [framed('passed')], findings).seen).toBe('1 hold')
+    })
+
     test('of several, those that match nothing are counted', () => {
       const waivers = [waiver, { ...waiver, path: '/x' }, { ...waiver, path: '/y' }]
       expect(judgeWaivers({ ...policy, waivers }, [framed('passed')], finding).seen).toBe(

@@ -51,7 +51,8 @@ function findingOf(check: Check, observation: Observation, policy: Policy): Find
   const { problem, severity = check.severity, method, path, sent, back } = observation
   const waiver = waivers.find((one) => covers(one, check.id, path) && !hasExpired(one, now))
   const told = (text: string, longest: number): string => shortened(redact(text), longest)
-  const place = { id: check.id, path: told(path, 60), problem: told(problem, 160) }
+  // Its path is whole, for a waiver may name it; what is shown of it is cut.
+  const place = { id: check.id, path: redact(path), problem: told(problem, 160) }
   return {
     ...place,
     severity,
@@ -91,7 +92,9 @@ export function judge(check: Check, { seen, observations, unanswered }: Outcome,
 
 function told(findings: readonly Finding[]): string {
   return list(
-    findings.map(({ severity, method, path, problem }) => `${severity}: ${method} ${path} ${problem}`),
+    findings.map(
+      ({ severity, method, path, problem }) => `${severity}: ${method} ${shortened(path)} ${problem}`,
+    ),
   )
 }
 

@@ -3,6 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CheckResult } from '../../lib/check.ts'
 import type { Severity } from '../../lib/settings/gates.ts'
+import { shortened } from './check.ts'
 import type { Logged } from './client.ts'
 import type { Finding } from './findings.ts'
 import type { Secrets } from './secrets.ts'
@@ -61,7 +62,7 @@ function section({
   return [
     `## ${severity}: ${id}`,
     [
-      `- **${code(`${method} ${path}`)}** ${cell(problem)}`,
+      `- **${code(`${method} ${shortened(path)}`)}** ${cell(problem)}`,
       `- sent: ${code(sent)}`,
       `- came back: ${code(back)}`,
       `- fix: ${fix}`,
