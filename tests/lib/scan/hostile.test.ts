@@ -3,6 +3,8 @@ import { afterAll, describe, expect, test } from 'bun:test'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Ajv } from 'ajv'
+import formats from 'ajv-formats'
 import { stringify } from 'yaml'
 import { z } from 'zod'
 import { writeSummary } from '../../../lib/cli/github.ts'
@@ -21,6 +23,12 @@ import { readWaivers } from '../../../lib/scan/waivers.ts'
 import { writeScan } from '../../../lib/scan/write.ts'
 import { dependency, flaw, report } from './dependency-check-fixture.ts'
 import { advisory, packageJson } from './registry.ts'
+import official from './sarif-2.1.0.json'
+
+/** OASIS's own schema, https://docs.oasis-open.org/sarif/sarif/v2.1.0, as SchemaStore carries it. */
+const isSarif = formats
+  .default(new Ajv({ strict: false, allErrors: true, unicodeRegExp: false }))
+  .compile(official)
 
 const folder = mkdtempSync(join(tmpdir(), 'hostile-test-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -208,7 +216,10 @@ describe.each(hostile)('%s', (_, text) => {
   })
 
   test('is text in SARIF, without links and placeholders', () => {
-    const file = valid.parse(JSON.parse(JSON.stringify(sarif(result, manifest))))
+    const written: unknown = JSON.parse(JSON.stringify(sarif(result, manifest)))
+    isSarif(written)
+    expect(isSarif.errors).toBeNull()
+    const file = valid.parse(written)
     const { results, tool } = file.runs[0]
     expect(results).toHaveLength(result.findings.filter(({ waiver }) => !waiver).length)
     const texts = [
@@ -288,6 +299,14 @@ const valid = z.strictObject({
 })
 
 describe('SARIF', () => {
+  test('what is none is seen: the schema refuses a level, a name and a place that are not its own', () => {
+    const { runs, ...rest } = valid.parse(sarif(scanOf('text'), manifest))
+    const [first] = runs[0].results
+    const wrong = [{ level: 'high' }, { rule: 'x' }, { locations: [{ physicalLocation: { path: 'x' } }] }]
+    for (const about of wrong)
+      expect(isSarif({ ...rest, runs: [{ ...runs[0], results: [{ ...first, ...about }] }] })).toBe(false)
+  })
+
   const result = scanOf('text')
   const [found] = result.findings
   const lines = ['{', '  "x": 1,', '  "node_modules/victim": {', '}']
