@@ -146,7 +146,7 @@ const ours = (body: string): string[] => [
 ]
 /** Writes its pid to a file, and then works for as long as nobody ends it, whatever it is told. */
 const deaf = (name: string): string =>
-  `sh -c 'trap "" TERM INT HUP; echo $$ > ${file(name)}; while :; do sleep 0.05; done'`
+  `sh -c 'trap "" TERM INT HUP; echo $$ > ${file(name)}.new; mv ${file(name)}.new ${file(name)}; while :; do sleep 0.05; done'`
 const pidIn = async (name: string): Promise<number> => {
   for (;;) {
     const text = await Bun.file(file(name))
