@@ -119,7 +119,7 @@ safely('S4: kill -9 of a rollback never harms users or leaves work', async () =>
     const flags = ['--env', 'production', '--yes', '--to-version', to]
     const run = await shim.start('rollback-deployment', flags, { at }).ended
     if (run.code === 0) break
-    expect(run.code).toBe(KILLED)
+    exits(run, KILLED)
     exits(await workspace.run('deployment-status', ['--repair']), 0)
     await nothingLeft(workspace)
   }
