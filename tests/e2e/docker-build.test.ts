@@ -105,8 +105,9 @@ describe.skipIf(!REAL)('docker build', () => {
 
     const login = [...called].filter((line) => line.includes('--password-stdin'))
     expect(login.length).toBeGreaterThan(0)
-    const layers = output(['docker', 'history', '--no-trunc', `${image}:1.2.3`])
-    const config = output(['docker', 'image', 'inspect', `${image}:1.2.3`])
+    // Here it has the commit's name alone; the others were given to it in the registry.
+    const layers = output(['docker', 'history', '--no-trunc', `${image}:${own}`])
+    const config = output(['docker', 'image', 'inspect', `${image}:${own}`])
     const reports = readdirSync(join(app, 'reports'), { recursive: true, encoding: 'utf8' })
       .filter((file) => file.endsWith('.json'))
       .map((file) => readFileSync(join(app, 'reports', file), 'utf8'))

@@ -4,7 +4,7 @@
  */
 import { expect } from 'bun:test'
 import { kubectlShim, type Kill, type Shim } from '../../examples/rehearsal/kubectl-shim.ts'
-import type { Finished } from '../../examples/rehearsal/program.ts'
+import { until, type Finished } from '../../examples/rehearsal/program.ts'
 import { APP, type Workspace } from '../../examples/rehearsal/workspace.ts'
 import { exits, rehearsal, safely, unharmed } from './suite.ts'
 
@@ -113,7 +113,11 @@ safely('S4: kill -9 of a rollback never harms users or leaves work', async () =>
   const versions = ['1.0.0', '2.0.0']
   let at = 1
   for (; at < MOST; at++) {
-    const live = await workspace.status()
+    // Where a rollback may go is not what this is about: both colors are at full strength when it begins.
+    const live = await until('both colors to be ready', async () => {
+      const status = await workspace.status()
+      return status.workloads.every(({ ready, wanted }) => ready > 0 && ready >= wanted) ? status : undefined
+    })
     const running = live.workloads.find(({ color }) => color === live.live)?.release?.version
     const to = versions.find((version) => version !== running) ?? ''
     const flags = ['--env', 'production', '--yes', '--to-version', to]

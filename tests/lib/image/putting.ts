@@ -10,6 +10,14 @@ const put = async (url: string, method: string, body: string, type = 'applicatio
   if (!ok) throw new Error(`${url} answered ${status}`)
 }
 
+/** In two steps, as every registry takes it. */
+async function putBlob(base: string, blob: string): Promise<void> {
+  const { headers } = await fetch(`${base}/blobs/uploads/`, { method: 'POST' })
+  const place = new URL(headers.get('location') ?? '', base)
+  place.searchParams.set('digest', sha(blob))
+  await put(place.href, 'PUT', blob)
+}
+
 export async function putBeside(
   image: string,
   digest: string,
@@ -18,7 +26,7 @@ export async function putBeside(
 ): Promise<void> {
   const [host, ...path] = image.split('/')
   const base = `http://${host}/v2/${path.join('/')}`
-  for (const blob of ['{}', text]) await put(`${base}/blobs/uploads/?digest=${sha(blob)}`, 'POST', blob)
+  for (const blob of ['{}', text]) await putBlob(base, blob)
   const layers = [{ mediaType: type, digest: sha(text), size: Buffer.byteLength(text) }]
   const config = { mediaType: 'application/vnd.oci.empty.v1+json', digest: sha('{}'), size: 2 }
   const mediaType = 'application/vnd.oci.image.manifest.v1+json'
