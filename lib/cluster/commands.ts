@@ -76,7 +76,7 @@ export const patch = (
 export const patchService = (name: string, operations: readonly JsonPatch[]): Command =>
   patch('service', name, operations, `--field-manager=${SWITCH_MANAGER}`)
 
-/** From a file, which holds more than an argument can; kubectl reads no patch from a pipe. */
+/** From a file, which holds more than an argument can. */
 export const patchFrom = (file: string, kind: string, name: string): Command =>
   kubectl('patch', kind, name, '--type=json', `--patch-file=${file}`, ...JSON_OUTPUT)
 
