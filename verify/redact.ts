@@ -23,13 +23,12 @@ export async function redactFolder(folder: string, secrets: Secrets, signal?: Ab
   for (const pass of [learned, redactedFile]) {
     for (const path of paths) {
       signal?.throwIfAborted()
-      const data = await readFile(path).catch(() => undefined)
-      if (!data) continue // removed in the first pass
       try {
+        const data = await readFile(path)
         const clean = pass(path, data, secrets)
         if (clean !== data) await writeFile(path, clean)
       } catch {
-        await rm(path)
+        await rm(path, { force: true }) // perhaps the first pass did
       }
     }
   }
