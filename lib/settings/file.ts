@@ -3,6 +3,7 @@
  * for that one.
  */
 import { z } from 'zod'
+import { bake } from './bake.ts'
 import { accounts, pageQuality, performance, security, smoke, ui, type Severity } from './gates.ts'
 import { scan } from './scan.ts'
 import { stages } from './stages.ts'
@@ -71,6 +72,8 @@ const settings = {
   /** Between the switch and touching the old color. */
   drain: duration,
   afterSwitch: z.enum(['recycle', 'keep', 'scale-down']),
+  /** How a release is watched once users are on it; `false` where nobody looks. */
+  bake: z.union([z.literal(false), bake]),
   timeouts,
   /** How long a lock outlives a holder that stopped renewing it. Each third of it takes a kubectl. */
   lock: duration.refine((ms) => ms >= 5000, 'expected at least 5s: a lock is renewed three times in it'),
@@ -89,6 +92,7 @@ export const defaults = {
   witness: {},
   drain: '10s',
   afterSwitch: 'recycle',
+  bake: {},
   timeouts: {},
   lock: '15s',
   history: 50,

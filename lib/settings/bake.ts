@@ -1,0 +1,53 @@
+/** How a release is watched once users are on it: `bake` in deploy.yaml. */
+import { z } from 'zod'
+import { count, duration, httpUrl, path } from './scalars.ts'
+
+const share = z.number().gt(0).max(1)
+
+/** PromQL selectors of counters, in which `{{app}}`, `{{namespace}}` and `{{color}}` stand for a place. */
+const query = z.string().min(1)
+const indicator = z.union([
+  z.strictObject({ title: z.string().optional(), all: query, bad: query, most: share }),
+  z.strictObject({ title: z.string().optional(), all: query, good: query, most: share }),
+])
+export type Indicator = z.infer<typeof indicator>
+
+export const bake = z.strictObject({
+  /** Where Prometheus answers its HTTP API; without it the pods' own `/metrics` are read. */
+  prometheus: httpUrl.optional(),
+  /** The environment variable that holds a bearer token for it. */
+  token: z
+    .string()
+    .regex(/^[A-Z_][A-Z0-9_]*$/, 'expected the name of an environment variable')
+    .optional(),
+  /** Where the pods say what they count; `port` is the Service's target where it is not set. */
+  metrics: z
+    .strictObject({ path: path.default('/metrics'), port: count.max(65_535).optional() })
+    .prefault({}),
+  /** How long both colors are kept as they are after the switch, so that one can be compared with the other. */
+  first: duration.prefault('60s'),
+  /** How long all users are watched on the new color, at the least. */
+  time: duration.prefault('10m'),
+  /** When it is decided at the latest: as long as there is doubt, it is watched on. */
+  maxTime: duration.prefault('30m'),
+  /** From one reading to the next; no shorter than Prometheus' scrape interval. */
+  every: duration.refine((ms) => ms >= 1000, 'expected at least 1s').prefault('15s'),
+  /** Shares of bad ones that are never tolerated, whatever was normal before. */
+  limits: z
+    .strictObject({
+      errors: share.default(0.05),
+      slow: share.default(0.25),
+      databaseErrors: share.default(0.05),
+      probes: share.default(0.05),
+    })
+    .prefault({}),
+  /** Ratios of the team's own, beside those that are built in. */
+  indicators: z
+    .record(z.string().regex(/^[a-z][A-Za-z0-9]*$/, 'expected a name such as checkoutErrors'), indicator)
+    .default({}),
+  /** Requests a second by which the live URL and the color that was left are asked all the time. */
+  probes: count.max(50).default(2),
+  /** What becomes of a release of which nothing certain can be said by `maxTime`. */
+  onDoubt: z.enum(['keep-and-alert', 'rollback']).default('keep-and-alert'),
+})
+export type BakeSettings = z.infer<typeof bake>
