@@ -1,6 +1,6 @@
 /** One request from its arrival to its answer. */
 import { HttpError } from './errors.ts'
-import { Faults, VERIFICATION_HEADER } from './faults.ts'
+import { FAULTS_PATH, VERIFICATION_HEADER, type Faults } from './faults.ts'
 import { secureHeaders } from './headers.ts'
 import { describe } from './log.ts'
 import { createRouter, pathOf, type Handler } from './router.ts'
@@ -16,15 +16,15 @@ const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIO
 
 export type App = (request: Request, peer: string) => Promise<Response>
 
-export function createApp(services: Services): App {
+export function createApp(services: Services, faults: Faults): App {
   const { config, drain, log, metrics } = services
-  const faults = new Faults(config.faults)
   const route = createRouter([
     ...staticRoutes(config.faults.brokenLogin),
     ...operationRoutes(services),
     ...sessionRoutes(services),
     ...conversationRoutes(services),
     ...adminRoutes(services),
+    ...(config.faults.remote ? [{ method: 'POST', path: FAULTS_PATH, handler: faults.change } as const] : []),
   ])
 
   return async (request, peer) => {

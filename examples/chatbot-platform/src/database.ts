@@ -21,6 +21,8 @@ export interface Database {
 export interface DatabaseOptions {
   /** The size of the pool on PostgreSQL. SQLite has one connection. */
   connections: number
+  /** @throws what an operation is to fail with */
+  disturb?: () => void
   /** `error` is the name of what the operation failed with. */
   observe?: (operation: string, seconds: number, error?: string) => void
 }
@@ -43,6 +45,7 @@ export async function openDatabase(url: string, options: DatabaseOptions): Promi
       const seconds = () => (performance.now() - started) / 1000
       running++
       try {
+        options.disturb?.()
         const result = await query(sql)
         options.observe?.(operation, seconds())
         return result

@@ -2,15 +2,20 @@
  * Faults that can be switched on, so that each gate of a deployment can be proven able to fail.
  * All are off unless the environment names them; the README says which gate should catch which.
  */
+import { hostname } from 'node:os'
 import { ConfigError, flag, number, type Environment } from './environment.ts'
 import { HttpError } from './errors.ts'
+import type { Handler } from './router.ts'
 
 export type FaultSettings = ReturnType<typeof parseFaults>
 
 /** Marks a deployment's own checks. FAULT_LIVE_ERROR_RATE spares them: only users see that one. */
 export const VERIFICATION_HEADER = 'x-deploy-verification'
 
-const probes: ReadonlySet<string> = new Set(['/health', '/ready'])
+/** Where FAULT_REMOTE is told what is to fail from now on. */
+export const FAULTS_PATH = '/faults'
+
+const spared: ReadonlySet<string> = new Set(['/health', '/ready', FAULTS_PATH])
 
 /** @throws ConfigError also for an unknown FAULT_ name: a misspelt fault would prove nothing */
 export function parseFaults(env: Environment) {
@@ -22,6 +27,11 @@ export function parseFaults(env: Environment) {
     liveErrorRate: amount('FAULT_LIVE_ERROR_RATE', 1),
     slowMs: amount('FAULT_SLOW_MS', 60_000),
     leakMbPerRequest: amount('FAULT_LEAK_MB_PER_REQUEST', 1024),
+    databaseErrorRate: amount('FAULT_DATABASE_ERROR_RATE', 1),
+    /** Limits the faults above to one path. */
+    path: known.add('FAULT_PATH') && env['FAULT_PATH'],
+    crash: on('FAULT_CRASH'),
+    remote: on('FAULT_REMOTE'),
     crashAtStart: on('FAULT_CRASH_AT_START'),
     neverReady: on('FAULT_NEVER_READY'),
     noSecurityHeaders: on('FAULT_NO_SECURITY_HEADERS'),
@@ -36,15 +46,29 @@ export function parseFaults(env: Environment) {
 }
 
 export class Faults {
-  readonly #settings: FaultSettings
   readonly #leaked: Uint8Array[] = []
-  readonly #errors: Share
-  readonly #liveErrors: Share
+  #settings: FaultSettings
+  #shares: Record<'errors' | 'liveErrors' | 'databaseErrors', Share>
 
   constructor(settings: FaultSettings) {
     this.#settings = settings
-    this.#errors = new Share(settings.errorRate)
-    this.#liveErrors = new Share(settings.liveErrorRate)
+    this.#shares = sharesOf(settings)
+  }
+
+  /** FAULT_REMOTE: what begins, or ends, when somebody asks for it. Only the one pod that is asked. */
+  readonly change: Handler = async ({ request }) => {
+    const env = Object.fromEntries(
+      Object.entries(Object(await request.json())).map(([k, v]) => [k, String(v)]),
+    )
+    const settings = { ...parseFaults(env), remote: true }
+    this.#settings = settings
+    this.#shares = sharesOf(settings)
+    return Response.json({ pod: hostname(), active: settings.active })
+  }
+
+  /** @throws Error in place of what the database would have answered */
+  disturbDatabase(): void {
+    if (this.#shares.databaseErrors.next()) throw new Error('fault: FAULT_DATABASE_ERROR_RATE')
   }
 
   /**
@@ -52,16 +76,24 @@ export class Faults {
    * gates.
    */
   async disturb(request: Request, path: string): Promise<void> {
-    if (probes.has(path)) return
-    const { leakMbPerRequest, slowMs } = this.#settings
+    if (spared.has(path)) return
+    const { leakMbPerRequest, slowMs, path: only, crash } = this.#settings
+    if (only && path !== only) return
+    if (crash) process.exit(1)
     if (leakMbPerRequest > 0) this.#leaked.push(new Uint8Array(leakMbPerRequest * 2 ** 20).fill(1))
     if (slowMs > 0) await Bun.sleep(slowMs)
-    if (this.#errors.next()) throw new HttpError(500, 'fault', 'fault: FAULT_ERROR_RATE')
-    if (!request.headers.has(VERIFICATION_HEADER) && this.#liveErrors.next()) {
+    if (this.#shares.errors.next()) throw new HttpError(500, 'fault', 'fault: FAULT_ERROR_RATE')
+    if (!request.headers.has(VERIFICATION_HEADER) && this.#shares.liveErrors.next()) {
       throw new HttpError(500, 'fault', 'fault: FAULT_LIVE_ERROR_RATE')
     }
   }
 }
+
+const sharesOf = ({ errorRate, liveErrorRate, databaseErrorRate }: FaultSettings) => ({
+  errors: new Share(errorRate),
+  liveErrors: new Share(liveErrorRate),
+  databaseErrors: new Share(databaseErrorRate),
+})
 
 /** True for an even share of the calls, counted and not random, so that a test sees the same each time. */
 class Share {

@@ -9,6 +9,7 @@ import { ConfigError } from './environment.ts'
 import { notFound } from './errors.ts'
 import { secureHeaders } from './headers.ts'
 import { createLog, describe, type Log } from './log.ts'
+import { Faults } from './faults.ts'
 import { Metrics } from './metrics.ts'
 import { prepareWhenPossible } from './prepare.ts'
 import { pathOf } from './router.ts'
@@ -38,14 +39,16 @@ export interface Running {
 
 export async function start(config: Config, log: Log): Promise<Running> {
   const metrics = new Metrics()
+  const faults = new Faults(config.faults)
   const database = await openDatabase(config.databaseUrl, {
     connections: config.databaseConnections,
+    disturb: () => faults.disturbDatabase(),
     observe: (operation, seconds, error) =>
       metrics.queries.observe({ operation, ...(error && { error_type: error }) }, seconds),
   })
   metrics.watch(() => database.connections(), database.maxConnections)
   const services = new Services(config, database, metrics, log)
-  const app = createApp(services)
+  const app = createApp(services, faults)
   const sockets = new Sockets(config, services.drain)
 
   // The listeners come first: while the database is prepared, /health answers and /ready says what is

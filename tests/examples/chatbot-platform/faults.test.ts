@@ -126,6 +126,22 @@ describe('faults', () => {
     expect(output).toContain('FAULT_CRASH_AT_START asks this process to end')
   })
 
+  test('FAULT_REMOTE begins and ends faults while it runs; without it nobody can', async () => {
+    const begin = async (app: AppUnderTest, faults: Record<string, string>) =>
+      (await app.call('POST', '/faults', { body: JSON.stringify(faults) })).status
+    const [remote, sound] = await compare({ FAULT_REMOTE: '1' }, async (app) => [
+      ...(await statuses(app, 2, '/version')),
+      await begin(app, { FAULT_ERROR_RATE: '1', FAULT_PATH: '/version' }),
+      ...(await statuses(app, 2, '/version')),
+      ...(await statuses(app, 1, '/')),
+      await begin(app, { FAULT_DATABASE_ERROR_RATE: '1' }),
+      ...(await statuses(app, 1, '/version')),
+      ...(await statuses(app, 1, '/api/me', { cookie: 'session=x' })),
+    ])
+    expect(remote).toEqual([200, 200, 200, 500, 500, 200, 200, 200, 500])
+    expect(sound).toEqual([200, 200, 404, 200, 200, 200, 404, 200, 401])
+  })
+
   test('a misspelt fault is refused, and one that is off is not named', () => {
     expect(() => parseFaults({ FAULT_SLOW: '100' })).toThrow('FAULT_SLOW is not a fault')
     expect(parseFaults({ FAULT_SLOW_MS: '0', FAULT_OPEN_ADMIN: 'true' }).active).toEqual([
