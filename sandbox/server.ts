@@ -11,6 +11,7 @@ import { logs } from './api/logs.ts'
 import { openapi } from './api/openapi.ts'
 import { OPENAPI_V2 } from './api/openapi-v2.ts'
 import { authorize, authorizeUrl } from './api/rbac.ts'
+import { proxy } from './api/proxy.ts'
 import { answer, get, list, present, stored } from './api/read.ts'
 import { collectForeground, remove, removeAll } from './api/remove.ts'
 import { type ApiRequest, parseRequest } from './api/request.ts'
@@ -87,7 +88,7 @@ async function route(api: Api, request: Request): Promise<Response> {
   if (!asked) return general(api, user, request.method, url.pathname.replace(/(.)\/$/, '$1'))
   const body = request.method === 'GET' ? undefined : await readBody(request)
   authorize(api.store, user, asked)
-  const reply = body ? change(api, user, asked, body) : read(api, asked, request.signal)
+  const reply = body ? change(api, user, asked, body) : await read(api, asked, request.signal)
   for (const warning of body?.warnings ?? [])
     reply.headers.append('warning', `299 - ${JSON.stringify(warning)}`)
   return reply
@@ -103,8 +104,9 @@ function general({ store }: Api, user: User, method: string, path: string): Resp
   return Response.json(found)
 }
 
-function read(api: Api, request: ApiRequest, gone: AbortSignal): Response {
+function read(api: Api, request: ApiRequest, gone: AbortSignal): Response | Promise<Response> {
   const { resource, name, subresource, verb } = request
+  if (resource.name === 'pods' && subresource === 'proxy') return proxy(api.store, request, gone)
   if (subresource !== undefined) return readSubresource(api, request, subresource)
   if (isReview(resource)) throw notAllowed()
   if (verb === 'watch') {
@@ -159,7 +161,7 @@ function asMap({ value }: Body): JsonMap {
 /** @throws ApiError 404 for a subresource that the kind has not, 501 for one that needs a tunnel into a container */
 function checkSubresource({ resource }: ApiRequest, subresource: string): void {
   if (resource.subresources.includes(subresource)) return
-  if (resource.name === 'pods' && ['attach', 'exec', 'portforward', 'proxy'].includes(subresource)) {
+  if (resource.name === 'pods' && ['attach', 'exec', 'portforward'].includes(subresource)) {
     throw new ApiError(501, 'NotImplemented', `the sandbox does not implement pods/${subresource}`)
   }
   throw new ApiError(404, 'NotFound', 'the server could not find the requested resource')

@@ -59,6 +59,10 @@ export const getApp = (app: string): Command =>
 export const getNamed = (...names: string[]): Command =>
   kubectl('get', ...names, '--ignore-not-found', ...JSON_OUTPUT)
 
+/** What a pod answers, by way of the API server: nothing need be reachable from here. */
+export const getFromPod = (namespace: string, pod: string, port: number, path: string): Command =>
+  kubectl('get', `--raw=/api/v1/namespaces/${namespace}/pods/${pod}:${port}/proxy${path}`)
+
 export const currentContext = (): Command => kubectl('config', 'current-context')
 
 export const create = (): Command => kubectl('create', UNCHECKED, ...INPUT, ...JSON_OUTPUT)

@@ -97,13 +97,25 @@ const containerStatus = z.object({
 
 export type ContainerStatus = z.infer<typeof containerStatus>
 
+const container = z.object({
+  ports: z.array(z.object({ name: z.string().default(''), containerPort: z.number() })).default([]),
+  resources: z
+    .object({ limits: z.record(z.string(), z.union([z.string(), z.number()]).transform(String)).default({}) })
+    .prefault({}),
+})
+
 export const pod = z.object({
   kind: z.literal('Pod'),
   metadata,
-  spec: z.object({ nodeName: z.string().default('') }).prefault({}),
+  spec: z
+    .object({ nodeName: z.string().default(''), containers: z.array(container).default([]) })
+    .prefault({}),
   status: z
     .object({
       phase: z.string().default(''),
+      /** Of a pod that has failed as a whole: `Evicted`, with the kubelet's words. */
+      reason: z.string().default(''),
+      message: z.string().default(''),
       conditions,
       containerStatuses: z.array(containerStatus).default([]),
       initContainerStatuses: z.array(containerStatus).default([]),

@@ -44,7 +44,8 @@ export function fill(query: Query, { app, namespace, color }: Place): string {
     .replaceAll('{{color}}', color)
 }
 
-const app = 'namespace="{{namespace}}",app="{{app}}",color=~"{{color}}"'
+/** How whatever an app says of itself is found, where its color is a label. */
+export const app = 'namespace="{{namespace}}",app="{{app}}",color=~"{{color}}"'
 
 /** Without probes, and without the checks of a deployment where the app tells them apart (X-Deploy-Verification). */
 const users = `${app},route!~"/health|/ready",verification!="true"`
@@ -74,9 +75,11 @@ const quantile = (q: number, histogram: string, selector: string): Query =>
   `histogram_quantile(${q}, sum by (color, le) (rate(${histogram}_bucket{${selector}}[5m])))`
 
 /** Above this a request is slow, in seconds: a bucket's bound, so that nothing is interpolated. */
-const SLOW = 0.5
+export const SLOW = 0.5
 
 const requests = `http_request_duration_seconds_count{${users}}`
+/** With the bound of each bucket as `le`. */
+export const requestBuckets: Query = `http_request_duration_seconds_bucket{${users}}`
 const operations = `db_client_operation_duration_seconds_count{${app}}`
 
 export const shares = {
@@ -87,6 +90,15 @@ export const shares = {
     bad: `db_client_operation_duration_seconds_count{${app},error_type!=""}`,
   },
 } satisfies Record<string, Share>
+
+/**
+ * Requests that took longer than a bucket's bound, in s: nothing is interpolated. OpenMetrics, and Prometheus from 3.0 on,
+ * write a whole number with a fraction.
+ */
+export const slowerThan = (bound: number): Share => ({
+  all: requests,
+  good: `http_request_duration_seconds_bucket{${users},le=~"${bound}${Number.isInteger(bound) ? '(.0)?' : ''}"}`,
+})
 
 const latency = (q: number): Metric => ({
   title: `Latency, p${q * 100}`,

@@ -20,7 +20,10 @@ export const bake = z.strictObject({
     .string()
     .regex(/^[A-Z_][A-Z0-9_]*$/, 'expected the name of an environment variable')
     .optional(),
-  /** Where the pods say what they count; `port` is the Service's target where it is not set. */
+  /**
+   * Where the pods say what they count. Without `port` it is where the pod's annotation prometheus.io/port says, or its
+   * port named metrics, or its first one.
+   */
   metrics: z
     .strictObject({ path: path.default('/metrics'), port: count.max(65_535).optional() })
     .prefault({}),

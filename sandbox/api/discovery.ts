@@ -66,6 +66,10 @@ function entry(resource: Resource): JsonMap {
 const OTHER: Record<string, { kind: string; group?: string; version?: string; verbs: string[] }> = {
   scale: { kind: 'Scale', group: 'autoscaling', version: 'v1', verbs: ['get', 'patch', 'update'] },
   log: { kind: 'Pod', verbs: ['get'] },
+  proxy: {
+    kind: 'PodProxyOptions',
+    verbs: ['create', 'delete', 'get', 'patch', 'update'],
+  },
   token: { kind: 'TokenRequest', group: 'authentication.k8s.io', version: 'v1', verbs: ['create'] },
 }
 

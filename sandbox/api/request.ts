@@ -13,6 +13,8 @@ export interface ApiRequest {
   /** Undefined for a whole collection. */
   name: string | undefined
   subresource: string | undefined
+  /** What follows `proxy`, which is the pod's own: `/metrics`. */
+  rest: string
   /** get, list, watch, create, update, patch, delete, deletecollection: the word that RBAC uses. */
   verb: string
 }
@@ -33,7 +35,12 @@ export function parseRequest(request: Request, url: URL): ApiRequest | undefined
   const namespace = isScoped ? rest[1] : undefined
   const [plural = '', name, subresource, ...more] = isScoped ? rest.slice(2) : rest
   const resource = findResource(group, version, plural)
-  if (!resource || more.length > 0 || (namespace !== undefined && !resource.namespaced)) return undefined
+  if (
+    !resource ||
+    (more.length > 0 && subresource !== 'proxy') ||
+    (namespace !== undefined && !resource.namespaced)
+  )
+    return undefined
   const query = url.searchParams
   const verb = verbOf(request.method, name, query)
   return {
@@ -46,6 +53,7 @@ export function parseRequest(request: Request, url: URL): ApiRequest | undefined
     namespace,
     name,
     subresource,
+    rest: `/${more.join('/')}`,
     verb,
   }
 }

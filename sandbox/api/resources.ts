@@ -19,7 +19,7 @@ export interface Resource {
 const table = `
 Namespace namespaces - v1 cluster ns status
 Node nodes - v1 cluster no status
-Pod* pods - v1 namespaced po status,log
+Pod* pods - v1 namespaced po status,log,proxy
 Service* services - v1 namespaced svc status
 Endpoints endpoints - v1 namespaced ep -
 ConfigMap configmaps - v1 namespaced cm -

@@ -21,6 +21,7 @@ const deployer = {
   pods: read,
   'pods/log': ['get'],
   'pods/portforward': ['get', 'create'],
+  'pods/proxy': ['get'],
   'replicasets.apps': read,
   resourcequotas: read,
   serviceaccounts: [...read, ...write, 'delete'],

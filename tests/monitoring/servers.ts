@@ -13,6 +13,7 @@ export const programs = {
 export interface Running extends AsyncDisposable {
   address: string
   url: string
+  signal(name: 'SIGSTOP' | 'SIGCONT'): void
 }
 
 /** Starts a program, and waits until it says that it is ready. */
@@ -38,6 +39,7 @@ async function start(program: string, address: string, ...flags: string[]): Prom
   return {
     address,
     url,
+    signal: (name) => child.kill(name),
     [Symbol.asyncDispose]: async () => {
       child.kill('SIGKILL')
       await child.exited
@@ -53,11 +55,21 @@ async function freeAddress(): Promise<string> {
   return `127.0.0.1:${port}`
 }
 
-export async function startPrometheus(folder: string, configuration: object): Promise<Running> {
+/** @param address for one that is started again where it was before */
+export async function startPrometheus(
+  folder: string,
+  configuration: object,
+  address?: string,
+): Promise<Running> {
   const file = join(folder, 'prometheus.yaml')
   writeFileSync(file, stringify(configuration, { aliasDuplicateObjects: false }))
   const storage = `--storage.tsdb.path=${join(folder, 'prometheus')}`
-  return await start(programs.prometheus ?? '', await freeAddress(), `--config.file=${file}`, storage)
+  return await start(
+    programs.prometheus ?? '',
+    address ?? (await freeAddress()),
+    `--config.file=${file}`,
+    storage,
+  )
 }
 
 export async function startAlertmanager(folder: string, configuration: object): Promise<Running> {

@@ -237,6 +237,37 @@ describe('logs', () => {
   })
 })
 
+const proxied = (name: string, path: string) => `${NAMESPACED}/pods/${name}/proxy${path}`
+
+describe('what a pod answers', () => {
+  const server = Bun.serve({
+    hostname: '127.0.0.1',
+    port: 0,
+    fetch: ({ url }) =>
+      new Response(new URL(url).pathname + new URL(url).search, {
+        status: url.includes('teapot') ? 418 : 200,
+      }),
+  })
+  afterAll(() => server.stop(true))
+
+  test('kubectl is told it, whatever its path', async () => {
+    pod('asked', { phase: 'Running', podIP: '127.0.0.1' })
+    const { stdout } = await kubectl(['get', '--raw', proxied(`asked:${server.port}`, '/a/metrics?b=c')])
+    expect(stdout).toBe('/a/metrics?b=c')
+    expect((await kubectl(['get', '--raw', proxied(`asked:${server.port}`, '/teapot')])).code).toBe(1)
+  })
+
+  test.each([
+    ['nope:80', 404, 'pods "nope" not found'],
+    ['p7-new:80', 400, 'address not allowed'],
+    ['asked:1', 503, 'error trying to reach service: '],
+  ])('pod %s does not answer', async (name, status, message) => {
+    const reply = await call('GET', proxied(name, '/metrics'))
+    expect(reply.status).toBe(status)
+    expect(reply.message).toStartWith(message)
+  })
+})
+
 describe('what is not there', () => {
   test('kubectl says so of a kind', async () => {
     expect((await kubectl(['get', 'statefulsets'])).stderr).toBe(
