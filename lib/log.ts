@@ -3,6 +3,8 @@ export interface Log {
   step(name: string): void
   /** What the step is waiting for; on a terminal in place, elsewhere a line for each change. */
   progress(state: string): void
+  /** The same where it is drawn in place; elsewhere nothing. */
+  draw(state: string): void
   info(line: string): void
   warn(line: string): void
   /** The text of logs, diffs and events: line by line. */

@@ -33,6 +33,7 @@ const usage = `Usage: bun scripts/deploy.ts --env NAME (--version|--image|--rele
   --yes            do not ask (needed where there is no terminal)
   --clean          scale the new color down again if the deployment fails
   --wait-for-lock 10m   wait for somebody else's deployment to end
+  --supersede WHY   end the watch of the release before; is recorded in both
   --override WHY   deploy what lacks a proof that is required; is recorded
   --allow-failed-digest WHY   deploy what was rolled back or taken back
   --context NAME   the kube context; it must be the environment's
@@ -59,6 +60,7 @@ const options = {
   yes: { type: 'boolean' },
   clean: { type: 'boolean' },
   'wait-for-lock': { type: 'string' },
+  supersede: { type: 'string' },
   override: { type: 'string' },
   'allow-failed-digest': { type: 'string' },
 } as const
@@ -75,6 +77,7 @@ if (import.meta.main) {
       clean: flags.clean === true,
       reason: text(flags, 'reason'),
       until: untilOf(flags),
+      supersede: text(flags, 'supersede'),
       waitFor: milliseconds(flags, 'wait-for-lock'),
       allowFailedDigest: text(flags, 'allow-failed-digest'),
     }

@@ -7,9 +7,11 @@
 import { checkContext } from '../lib/cluster/access.ts'
 import { common, data, main, realWorld, text } from '../lib/cli/cli.ts'
 import { observe } from '../lib/app/observe.ts'
+import { DeployError, Exit } from '../lib/errors.ts'
 import { newId } from '../lib/history/record.ts'
 import { unfinished } from '../lib/history/store.ts'
 import { repairAlone } from '../lib/release/switch-alone.ts'
+import { unattended } from '../lib/release/unattended.ts'
 import { statusLines, statusOf } from '../lib/release/status.ts'
 import { gatesOf } from '../verify/gates.ts'
 
@@ -17,6 +19,8 @@ const usage = `Usage: bun scripts/deployment-status.ts --env NAME [--repair] [fl
 
   --env NAME       environment in deploy.yaml
   --repair         finish or undo what an interrupted run left behind
+  --check          exit 4 for a run that nobody goes on with, and for traffic
+                   that no record explains
   --context NAME   the kube context; it must be the environment's
   --config FILE    default deploy.yaml
   --out DIR        evidence goes to DIR/ID; default reports
@@ -24,10 +28,15 @@ const usage = `Usage: bun scripts/deployment-status.ts --env NAME [--repair] [fl
   --verbose        commands as a whole
 
 Exit: 0 the status is known, 1 it is not, 2 usage or configuration,
-4 needs a person, 5 locked (--repair), 130 interrupted
+4 needs a person (--repair, --check), 5 locked (--repair), 130 interrupted
 `
 
-const options = { ...common, out: { type: 'string' }, repair: { type: 'boolean' } } as const
+const options = {
+  ...common,
+  out: { type: 'string' },
+  repair: { type: 'boolean' },
+  check: { type: 'boolean' },
+} as const
 
 if (import.meta.main) {
   await main(usage, options, async (script) => {
@@ -48,5 +57,7 @@ if (import.meta.main) {
     )
     for (const line of statusLines(status, observed)) log.info(line)
     if (flags.json) data(status)
+    const left = flags.check ? await unattended(world, observed, past) : []
+    if (left.length > 0) throw new DeployError(left.join('\n'), Exit.needsPerson)
   })
 }

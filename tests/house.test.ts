@@ -55,7 +55,8 @@ const floors = [
   ['settings'],
   ['cluster', 'scan', 'stages'],
   ['app', 'cli'],
-  ['history', 'image', 'monitor'],
+  ['monitor'],
+  ['history', 'image'],
   ['traffic'],
   ['release'],
 ]

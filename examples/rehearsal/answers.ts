@@ -36,6 +36,13 @@ const record = z.looseObject({
     }),
   ),
   switches: z.array(proof),
+  bake: z
+    .looseObject({
+      verdict: z.string().optional(),
+      reason: z.string().optional(),
+      readings: z.array(z.looseObject({ ms: z.number() })),
+    })
+    .optional(),
 })
 export type Record = z.infer<typeof record>
 

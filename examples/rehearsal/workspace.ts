@@ -221,6 +221,7 @@ const quick: Settings = {
   witness: WITNESS,
   drain: '500ms',
   lock: '15s',
+  bake: false,
   timeouts: TIMES,
 }
 

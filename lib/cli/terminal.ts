@@ -70,6 +70,10 @@ export function terminal(output: Output, color: boolean, now: () => number = Dat
       if (output.isTTY) draw()
       else output.write(`  ${oneLine(state)}\n`)
     },
+    draw: (state) => {
+      if (step) step.state = oneLine(state)
+      draw()
+    },
     info: (text) => line(`  ${harmless(text)}`),
     warn: (text) => line(`${style.yellow('!')} ${harmless(text)}`),
     command: (text) => {

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { autoscalerBounds } from '../app/autoscaler.ts'
 import { switchForm } from '../app/color.ts'
 import type { World } from '../cluster/world.ts'
+import { bakeForm } from '../monitor/bake.ts'
 
 export const outcomes = [
   'open',
@@ -18,6 +19,8 @@ export const outcomes = [
   'taken-back',
   /** `deploy --until verified`: the idle color has passed its gates and waits for `--resume`. */
   'verified',
+  /** Its watch was ended for the sake of another release: it is neither proven nor to blame. */
+  'superseded',
 ] as const
 
 export type Outcome = (typeof outcomes)[number]
@@ -87,6 +90,13 @@ export const recordForm = z.object({
   checks: z.array(check),
   switches: z.array(proof),
   drift: z.string().optional(),
+  /** How it was watched once users were on it. */
+  bake: bakeForm.optional(),
+  /** Who ended its watch for the sake of another release, why, and by which record; and, in that one, whose it ended. */
+  superseded: z
+    .object({ by: z.string(), at: z.string(), record: z.string(), reason: z.string().optional() })
+    .optional(),
+  supersedes: z.string().optional(),
   outcome: z.enum(outcomes),
   message: z.string().optional(),
   /** Never stored: why it could not be read; the rest is then what could be told of it (`store.ts`). */

@@ -17,6 +17,7 @@ import { newEntry, type DeploymentRecord } from '../history/record.ts'
 import { pointPreview } from '../traffic/endpoints.ts'
 import { withPreview } from '../traffic/preview.ts'
 import { recorded, type Attempt } from './attempt.ts'
+import { bake } from './bake.ts'
 import { beforeUsers } from './before-users.ts'
 import { ensureLive } from './fence.ts'
 import { verify } from './gates.ts'
@@ -25,6 +26,7 @@ import { planDeployment, refuseFailedDigest, type Plan, type Request } from './p
 import { repair } from './repair.ts'
 import type { Ending } from './settle.ts'
 import { settleForward } from './settle-forward.ts'
+import { superseding } from './supersede.ts'
 import { switchOver } from './switchover.ts'
 import { underLock, type Found, type Held } from './under-lock.ts'
 
@@ -38,7 +40,9 @@ export async function deploy(
   planned: Plan,
   gates: Gates,
 ): Promise<DeploymentRecord> {
-  return await underLock(world, planned.observed, request, gates, repair, async (held, found) => {
+  const claim = { ...request, seize: request.supersede !== undefined }
+  const clearUp = superseding(request, repair)
+  return await underLock(world, planned.observed, claim, gates, clearUp, async (held, found) => {
     const plan = await stillTrue(held, found, request, planned)
     const entry = entryOf(held, request, plan)
     return await recorded(held, entry, plan.rendered.kept, async (attempt) => {
@@ -65,7 +69,7 @@ export async function openToUsers(
     if (from) await keepPace(attempt, { color: to, live: from, atLeast }, () => ensureLive(attempt, from))
     return await switchOver(attempt, { kind: 'deploy', from, to, atLeast })
   })
-  return await settleForward(attempt, { from, to }, underway)
+  return await bake(attempt, { from, to }, underway, () => settleForward(attempt, { from, to }, underway))
 }
 
 /**
@@ -105,7 +109,8 @@ function entryOf({ gates, ...world }: Held, request: Request, plan: Plan): Deplo
           ? []
           : [{ color: to, release: release.release, replicas }],
     },
-    reason: request.reason,
+    reason: request.reason ?? request.supersede,
+    ...(request.supersede !== undefined && { supersedes: observed.switch?.id }),
     allowedFailedDigest: request.allowFailedDigest,
     override: request.override,
     smoke: [...gates.kept],

@@ -13,6 +13,7 @@ import { NOTHING_REQUIRED, overridden, proofLines, prove } from './promotion.ts'
 import { restartRelease } from './restart.ts'
 import { leftBehind } from './repair.ts'
 import { planRolling, roll } from './rolling.ts'
+import { refuseUnlessWatching, watched, watchHint } from './supersede.ts'
 import { changedLines, sharedChanges, showPlan, showRolling } from './show.ts'
 
 export interface Terms {
@@ -58,6 +59,7 @@ export async function run(
   if (large) throw new DeployError(large, Exit.usage)
   if (!request.kept) refuseHeld(plan.observed, world.clock.now(), environment)
   const failed = refuseFailedDigest(request, past)
+  if (request.supersede !== undefined) refuseUnlessWatching(plan.observed, past)
   for (const left of leftBehind(
     plan.observed,
     past.filter(({ outcome }) => outcome === 'open'),
@@ -77,10 +79,20 @@ export async function run(
 
   if (!(await terms.proceed())) return undefined
   const agreed = { ...request, override }
-  const record =
-    'to' in plan
-      ? await (request.kept ? restartRelease : deploy)(world, agreed, plan, gates)
-      : await roll(world, agreed, plan, gates)
+  const carryOut = (): Promise<DeploymentRecord> => {
+    if (!('to' in plan)) return roll(world, agreed, plan, gates)
+    return (request.kept ? restartRelease : deploy)(world, agreed, plan, gates)
+  }
+  const record = await carryOut().catch((error: unknown) => {
+    throw lockedOut(error, watched(plan.observed, past))
+  })
   for (const entry of failed) await release(world, entry)
   return record
+}
+
+/** Whoever is locked out by a watch is told until when, and what he may do. */
+function lockedOut(error: unknown, by: DeploymentRecord | undefined): unknown {
+  if (by && error instanceof DeployError && error.exitCode === Exit.locked && !error.record)
+    error.message += `. ${watchHint(by)}`
+  return error
 }

@@ -26,6 +26,8 @@ export interface Request {
   clean?: boolean
   /** Manifests that an earlier release's record kept, instead of the overlay's. */
   kept?: readonly Manifest[]
+  /** Why somebody's watch is ended for the sake of this release. */
+  supersede?: string | undefined
   /** Leaves the verified color, and its record, for `resume`. */
   until?: 'verified' | undefined
   /** How long somebody else's lock is waited for, in ms; without it, not at all. */

@@ -14,6 +14,7 @@ import { newEntry, type DeploymentRecord } from '../history/record.ts'
 import { readRecord } from '../history/store.ts'
 import { watchLive } from '../traffic/proof.ts'
 import { giveBack, type Attempt } from './attempt.ts'
+import { bakeRolling, resumeBake } from './bake.ts'
 import { ensureLive } from './fence.ts'
 import { verify } from './gates.ts'
 import { AfterSwitch, named } from './settle.ts'
@@ -109,8 +110,17 @@ async function finish(attempt: Attempt): Promise<void> {
   }
   const observed = await ensureLive(attempt, to)
   if (from && entry.kind === 'deploy') await retire(attempt, observed.colors[from])
-  await giveBack(attempt, entry)
-  await record.close('succeeded', `interrupted after the switch; finished by ${by}`)
+  try {
+    const back = (why: string) =>
+      goBack(attempt, { from: to, to: from }, `interrupted after the switch; ${why}`)
+    const { remark } = await resumeBake(attempt, { from, to }, back)
+    await giveBack(attempt, entry)
+    const message = [`interrupted after the switch; finished by ${by}`, remark].filter(Boolean).join('; ')
+    await record.close('succeeded', message)
+  } catch (error) {
+    if (!(error instanceof AfterSwitch)) throw error
+    await closeBack(attempt, error, from)
+  }
 }
 
 /** A way back is never undone: what is missing of it is done. */
@@ -138,13 +148,19 @@ async function takeBack(
   way: { from: 'blue' | 'green'; to: 'blue' | 'green' | undefined },
   why: string,
 ): Promise<void> {
-  const { journal: record } = attempt
-  const ended = await goBack(attempt, way, `interrupted after the switch; ${why}`)
-  if (!(ended instanceof AfterSwitch) || !ended.closing) throw ended
-  await giveBack(attempt, record.entry)
-  await record.close(ended.closing.outcome, ended.closing.message)
-  // A first release that does not hold is told, and left: there is nothing to go back to.
-  if (ended.exitCode !== Exit.rolledBack && way.to) throw ended
+  await closeBack(attempt, await goBack(attempt, way, `interrupted after the switch; ${why}`), way.to)
+}
+
+/** @throws what came of going back, unless users are back; of a first release, which nothing was before, nothing is thrown */
+async function closeBack(
+  attempt: Attempt,
+  ended: AfterSwitch,
+  before: 'blue' | 'green' | undefined,
+): Promise<void> {
+  if (!ended.closing) throw ended
+  await giveBack(attempt, attempt.journal.entry)
+  await attempt.journal.close(ended.closing.outcome, ended.closing.message)
+  if (ended.exitCode !== Exit.rolledBack && before) throw ended
 }
 
 /** What an interrupted run applied has rolled out by itself: it is verified. @throws DeployError (4) when it fails */
@@ -158,9 +174,11 @@ async function finishRolling(attempt: Attempt): Promise<void> {
   try {
     await waitReady(attempt, 'plain', 1)
     await verify(attempt, 'preview', { url: environment.url })
+    if (record.entry.bake && !record.entry.bake.verdict) await bakeRolling(attempt)
   } catch (error) {
     if (attempt.signal.aborted) throw error
     await record.close('needs-person', sentence(error))
+    if (error instanceof AfterSwitch) throw error
     const next = `bun scripts/rollback-deployment.ts --env ${environment.name}`
     const what = `${to.version}, which an interrupted run rolled out, does not hold`
     throw new DeployError(

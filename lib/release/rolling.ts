@@ -23,9 +23,11 @@ import { newEntry, type DeploymentRecord } from '../history/record.ts'
 import { markWayBack, readRecord } from '../history/store.ts'
 import { reached } from '../traffic/reach.ts'
 import { recorded, type Attempt } from './attempt.ts'
+import { bakeRolling } from './bake.ts'
 import { noteUsers, verify } from './gates.ts'
 import { refuseFailedDigest, type Request } from './plan.ts'
 import { AfterSwitch, tidyUp } from './settle.ts'
+import { superseding } from './supersede.ts'
 import { underLock, type Found, type Held } from './under-lock.ts'
 
 export interface RollingPlan {
@@ -76,17 +78,19 @@ export async function roll(
   planned: RollingPlan,
   gates: Gates,
 ): Promise<DeploymentRecord> {
-  const { id, kept, waitFor } = request
-  const claim = { id, seize: kept !== undefined, waitFor }
-  return await underLock(world, planned.observed, claim, gates, closeInterrupted, async (held, found) => {
+  const { id, kept, supersede, waitFor } = request
+  const claim = { id, seize: kept !== undefined || supersede !== undefined, waitFor }
+  const clearUp = superseding(request, closeInterrupted)
+  return await underLock(world, planned.observed, claim, gates, clearUp, async (held, found) => {
     if (!request.kept) refuseHeld(found.observed, held.clock.now(), held.environment)
     const plan = stillTrue(found, request, planned)
     return await recorded(held, entryOf(held, request, plan), plan.rendered.kept, async (attempt) => {
       let applied = false
       try {
         await rollOut(attempt, request, plan, () => (applied = true))
+        if (!request.kept) return await bakeRolling(attempt)
       } catch (error) {
-        if (!applied || isLockLoss(error)) throw error
+        if (!applied || isLockLoss(error) || error instanceof AfterSwitch) throw error
         if (!request.kept) throw await goBack(attempt, plan, error)
         await tidyUp(attempt, () => markLeft(attempt, plan, found))
         throw unwell(attempt, plan, error)
@@ -116,13 +120,15 @@ function stillTrue({ observed, past }: Found, request: Request, plan: RollingPla
 
 function entryOf({ gates, ...world }: Held, request: Request, plan: RollingPlan): DeploymentRecord {
   const { from, release, observed } = plan
+  const { supersede } = request
   const smoke = request.kept ? request.smoke : gates.kept
   return newEntry(world, {
     id: request.id,
     kind: request.kept ? 'rollback' : 'deploy',
     from: from && side(observed.colors.plain),
     to: { color: 'plain', ...release },
-    reason: request.reason,
+    reason: request.reason ?? supersede,
+    ...(supersede !== undefined && { supersedes: from?.release }),
     allowedFailedDigest: request.allowFailedDigest,
     override: request.override,
     smoke: smoke && [...smoke],

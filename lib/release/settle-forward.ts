@@ -55,7 +55,12 @@ export async function settleForward(
   }
 }
 
-async function reasonToStop(attempt: Attempt, to: Color, error: unknown): Promise<AfterSwitch | undefined> {
+/** Whether what was thrown ends the run: it was stopped, or users are somebody else's by now. */
+export async function reasonToStop(
+  attempt: Attempt,
+  to: Color,
+  error: unknown,
+): Promise<AfterSwitch | undefined> {
   if (attempt.signal.aborted) return await left(attempt, to, attempt.signal.reason)
   if (isLockLoss(error)) return await left(attempt, to, error)
   const successor = await overtaken(attempt)

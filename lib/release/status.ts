@@ -7,6 +7,9 @@ import { holdLine, holds } from '../history/hold.ts'
 import { holder } from '../history/lock.ts'
 import type { DeploymentRecord } from '../history/record.ts'
 import type { Environment } from '../settings/file.ts'
+import { drawn } from '../monitor/lines.ts'
+import { timeOf, type BakeRecord } from '../monitor/bake.ts'
+import { watched } from './supersede.ts'
 import { leftBehind } from './repair.ts'
 import { stateLine } from './show.ts'
 import { chooseTarget } from './target.ts'
@@ -24,6 +27,8 @@ export interface Status {
   drift?: string
   /** What a rollback would take now. */
   rollback: string
+  /** The release that is being watched, until when, and how far the evidence is. */
+  watched?: string
   /** Runs that were interrupted and not yet finished or undone. */
   unfinished: string[]
   since?: string
@@ -45,6 +50,7 @@ export function statusOf(
   const open = past.filter(({ outcome }) => outcome === 'open')
   const found = strategy === 'rolling' ? { live: 'plain' as const } : live(environment, observed)
   const changed = drift(app, observed)
+  const baking = watched(observed, past)
   return {
     app,
     environment: name,
@@ -54,6 +60,7 @@ export function statusOf(
     ...(observed.hold && holds(observed.hold, now) && { hold: holdLine(observed.hold) }),
     ...(changed && { drift: changed }),
     ...(observed.switch && { since: observed.switch.at }),
+    ...(baking?.bake && { watched: watchLine(baking.to.version, baking.bake) }),
     rollback:
       strategy === 'rolling'
         ? 'rolls out the manifests of the release before'
@@ -88,6 +95,11 @@ function rollbackTakes(site: Site, observed: Observed): string {
   }
 }
 
+function watchLine(version: string, bake: BakeRecord): string {
+  const passed = bake.readings.reduce((all, { ms }) => all + ms, 0)
+  return `${version} until ${timeOf(bake.until)} UTC: ${drawn(bake, passed, '')}`
+}
+
 /** As people read it. */
 export function statusLines(status: Status, observed: Observed): string[] {
   const { live: color } = status
@@ -103,6 +115,7 @@ export function statusLines(status: Status, observed: Observed): string[] {
       : []),
     `lock      ${status.lock ? `held by ${status.lock}` : 'free'}`,
     ...(status.hold ? [`hold      no deployments, by ${status.hold}`] : []),
+    ...(status.watched ? [`watched   ${status.watched}`] : []),
     `drift     ${status.drift ?? 'none'}`,
     `rollback  ${status.rollback}`,
     ...status.unfinished.map((left) => `left      ${left}`),

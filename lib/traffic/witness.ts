@@ -45,8 +45,16 @@ const TICK = 5
  */
 const OVERDUE = 1000
 
-/** Starts asking at once. Connections are opened as the first requests need them. */
-export async function startWitness(url: string, settings: WitnessSettings, clock: Clock): Promise<Witness> {
+/**
+ * Starts asking at once. Connections are opened as the first requests need them.
+ * @param headers by which an application tells it from users, where it does not stand in for them
+ */
+export async function startWitness(
+  url: string,
+  settings: WitnessSettings,
+  clock: Clock,
+  headers: Record<string, string> = {},
+): Promise<Witness> {
   // 95 ms of loading that only a switch needs. The bare name "undici" is a stub under Bun.
   const { Agent, Client } = await import('undici/index.js')
   const limits = {
@@ -75,7 +83,7 @@ export async function startWitness(url: string, settings: WitnessSettings, clock
         reset: connection === 'new',
         // From here on, also while it waits for its turn: users do not queue behind one that hangs.
         signal: AbortSignal.timeout(settings.timeout),
-        headers: { 'user-agent': 'deploy-scripts-witness' },
+        headers: { 'user-agent': 'deploy-scripts-witness', ...headers },
       })
       const text = await answer.body.text()
       const color = colorOf(text, settings.color)

@@ -48,6 +48,7 @@ export class RecordingLog implements Log {
   ended = 0
   step = (name: string): void => void this.steps.push(name)
   progress = (state: string): void => void this.lines.push(state)
+  draw = (): void => {}
   info = (line: string): void => void this.lines.push(line)
   warn = (line: string): void => void this.warnings.push(line)
   block = (title: string, text: string): void => void this.lines.push(title, text)

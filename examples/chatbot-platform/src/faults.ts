@@ -63,7 +63,7 @@ export class Faults {
     const settings = { ...parseFaults(env), remote: true }
     this.#settings = settings
     this.#shares = sharesOf(settings)
-    return Response.json({ pod: hostname(), active: settings.active })
+    return Response.json({ pod: `${hostname()}-${process.pid}`, active: settings.active })
   }
 
   /** @throws Error in place of what the database would have answered */

@@ -36,6 +36,9 @@ async function statuses(app: AppUnderTest, count: number, path: string, headers 
   return seen
 }
 
+const begin = async (app: AppUnderTest, faults: Record<string, string>) =>
+  (await app.call('POST', '/faults', { body: JSON.stringify(faults) })).status
+
 describe('faults', () => {
   test('FAULT_ERROR_RATE fails every n-th request, probes excepted', async () => {
     const [faulty, sound] = await compare({ FAULT_ERROR_RATE: '0.25' }, async (app) => ({
@@ -127,8 +130,6 @@ describe('faults', () => {
   })
 
   test('FAULT_REMOTE begins and ends faults while it runs; without it nobody can', async () => {
-    const begin = async (app: AppUnderTest, faults: Record<string, string>) =>
-      (await app.call('POST', '/faults', { body: JSON.stringify(faults) })).status
     const [remote, sound] = await compare({ FAULT_REMOTE: '1' }, async (app) => [
       ...(await statuses(app, 2, '/version')),
       await begin(app, { FAULT_ERROR_RATE: '1', FAULT_PATH: '/version' }),

@@ -1,0 +1,366 @@
+/**
+ * The bake: users are on the new color, and are watched (bake.md). First beside the old color, which is left as it is, so that
+ * one can be compared with the other; then, once it has been drained and recycled, all of them. A release that hurts its users
+ * goes back; where going back would not help, traffic stays; where nothing certain can be said, it is watched for longer.
+ */
+import type { Color } from '../app/color.ts'
+import { observe, type Observed } from '../app/observe.ts'
+import { seconds } from '../clock.ts'
+import { KubectlError } from '../cluster/refusal.ts'
+import { DeployError, Exit } from '../errors.ts'
+import { doubts, oddsFor, PROBES, weighAll, type BakeReading, type BakeRecord } from '../monitor/bake.ts'
+import { downReason, isShared, sharedReason } from '../monitor/bake.ts'
+import { factsOf, worse } from '../monitor/facts.ts'
+import { leakOf } from '../monitor/leak.ts'
+import type { Count } from '../monitor/judge.ts'
+import { drawn, summary } from '../monitor/lines.ts'
+import { difference, kept } from '../monitor/readings.ts'
+import type { Snapshot } from '../monitor/source.ts'
+import type { BakeSettings } from '../settings/bake.ts'
+import type { Attempt } from './attempt.ts'
+import { normalOf } from './baselines.ts'
+import { openEyes, type Eyes, type Sides } from './eyes.ts'
+import { ensureLive } from './fence.ts'
+import { AfterSwitch, left, type Ending } from './settle.ts'
+import { reasonToStop } from './settle-forward.ts'
+import type { Underway } from './switchover.ts'
+import { goBack } from './way-back.ts'
+
+/** A watch that has begun. */
+interface Watch {
+  attempt: Attempt
+  settings: BakeSettings
+  sides: Sides
+  bake: BakeRecord
+  eyes: Eyes
+  /** Of the last reading, ms of the monotonic clock. */
+  at: number
+  /** Readings in a row in which the live URL refused every connection. */
+  refused: number
+  /** The last reading had something against the release's pods: a probe that was late once is nothing. */
+  fact: boolean
+  /** What was said last, and when, ms of the monotonic clock. */
+  told: { state: string; at: number }
+}
+
+/** The release hurts its users: they are to be brought back. */
+class Hurt extends DeployError {}
+
+/** How often it is asked whether the old color has recovered, too, in ms. */
+const HELD = 10_000
+
+/** The new color beside the old one, which `settle` ends; then the new one alone. */
+export async function bake(
+  attempt: Attempt,
+  way: { from: Color | undefined; to: Color },
+  underway: Underway,
+  settle: () => Promise<Ending>,
+): Promise<Ending> {
+  const settings = attempt.environment.bake
+  if (!settings) return await settle()
+  const { from, to } = way
+  return await watching(attempt, settings, way, async (watch) => {
+    const back = (why: string) => goBack(attempt, { from: to, to: from }, why)
+    if (from && settings.first > 0) {
+      attempt.log.step(`Watch ${to} beside ${from} for ${seconds(settings.first)}`)
+      try {
+        await orBack(watch, to, back, () => until(watch, settings.first))
+      } catch (error) {
+        await underway.settle()
+        throw error
+      }
+    }
+    const ending = await settle()
+    watch.eyes.forgetOld()
+    return await orBack(watch, to, back, () => alone(watch, ending))
+  })
+}
+
+/** A watch whose command died: from the counters as they stood. @throws AfterSwitch where users had to go back, or a person is needed */
+export async function resumeBake(
+  attempt: Attempt,
+  way: { from: Color | undefined; to: Color },
+  back: (why: string) => Promise<AfterSwitch>,
+): Promise<Ending> {
+  const settings = attempt.environment.bake
+  const { bake: begun } = attempt.journal.entry
+  if (!settings || !begun || begun.verdict) return { outcome: 'succeeded' }
+  return await watching(attempt, settings, way, (watch) =>
+    orBack(watch, way.to, back, async () => {
+      await look(watch, { gap: true })
+      return await alone(watch, { outcome: 'succeeded' })
+    }),
+  )
+}
+
+/** `strategy: rolling`: nothing serves beside it, so that only the past is its measure. @throws DeployError when it hurts its users */
+export async function bakeRolling(attempt: Attempt): Promise<Ending> {
+  const settings = attempt.environment.bake
+  if (!settings) return { outcome: 'succeeded' }
+  const way = { from: undefined, to: 'plain' } as const
+  return await watching(attempt, settings, way, (watch) =>
+    noted(watch, async () => {
+      if (watch.bake.readings.length > 0) await look(watch, { gap: true })
+      return await alone(watch, { outcome: 'succeeded' })
+    }),
+  )
+}
+
+async function watching(
+  attempt: Attempt,
+  settings: BakeSettings,
+  sides: Sides,
+  use: (watch: Watch) => Promise<Ending>,
+): Promise<Ending> {
+  const { journal, clock, log } = attempt
+  const { entry } = journal
+  const eyes = await openEyes(attempt, settings, sides, entry.bake ?? {})
+  try {
+    const record = (entry.bake ??= await begun(attempt, settings, sides, eyes))
+    journal.save()
+    for (const what of record.notCovered) log.info(`not watched: ${what}`)
+    const told = { state: '', at: Number.NEGATIVE_INFINITY }
+    return await use({
+      attempt,
+      settings,
+      sides,
+      bake: record,
+      eyes,
+      at: clock.monotonic(),
+      refused: 0,
+      fact: false,
+      told,
+    })
+  } finally {
+    await eyes.stop()
+  }
+}
+
+/** What is known at the beginning: what the counters are, and what is normal. */
+async function begun(
+  attempt: Attempt,
+  settings: BakeSettings,
+  sides: Sides,
+  { source, slow, notCovered }: Eyes,
+): Promise<BakeRecord> {
+  const { clock } = attempt
+  const now = clock.now()
+  const first = await source.look()
+  const known = 'unknown' in first ? undefined : first
+  const time = (ms: number): string => new Date(now + ms).toISOString()
+  return {
+    startedAt: time(0),
+    until: time((sides.from ? settings.first : 0) + settings.time),
+    latest: time(settings.maxTime),
+    source: source.name,
+    ...(slow !== undefined && { slow }),
+    notCovered: 'unknown' in first ? [...notCovered, `what the pods count: ${first.unknown}`] : notCovered,
+    ...(await normalOf(attempt, settings, sides, { source, first: known })),
+    readings: [],
+    ...(known && { last: known }),
+  }
+}
+
+/** @throws what brings users back, or says where they are */
+async function orBack<T>(
+  watch: Watch,
+  to: Color,
+  back: (why: string) => Promise<AfterSwitch>,
+  work: () => Promise<T>,
+): Promise<T> {
+  const { attempt } = watch
+  try {
+    return await noted(watch, work)
+  } catch (error) {
+    if (error instanceof AfterSwitch) throw error
+    const stopped = await reasonToStop(attempt, to, error)
+    if (stopped) throw stopped
+    if (!(error instanceof Hurt)) throw await left(attempt, to, error)
+    throw await back(error.message)
+  }
+}
+
+/** What speaks against the release is in the record before anything is done about it. */
+async function noted<T>({ attempt, bake: record }: Watch, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof Hurt)) throw error
+    Object.assign(record, { verdict: 'failed', reason: error.message })
+    attempt.journal.save()
+    throw error
+  }
+}
+
+const watchedFor = ({ bake: { readings } }: Watch): number => readings.reduce((all, { ms }) => all + ms, 0)
+
+/** Reads, and reads again, until it has been watched for so many ms. @throws Hurt */
+async function until(watch: Watch, ms: number): Promise<void> {
+  const { clock, signal } = watch.attempt
+  while (watchedFor(watch) < ms) {
+    const held = weighAll(watch.bake).judgement.verdict === 'environment'
+    const every = held ? Math.min(HELD, watch.settings.every) : watch.settings.every
+    const pause = Math.min(every, ms - watchedFor(watch))
+    await clock.sleep(Math.max(0, watch.at + pause - clock.monotonic()), signal)
+    await look(watch)
+  }
+}
+
+/** All users are on the new color. @throws Hurt; AfterSwitch (4) where both colors fail until the end */
+async function alone(watch: Watch, ending: Ending): Promise<Ending> {
+  const { attempt, settings, sides, bake: record } = watch
+  const { log, journal } = attempt
+  if (record.beside === undefined) {
+    // While it was drained and recycled nobody looked, but the counters did.
+    if (watchedFor(watch) > 0) await look(watch)
+    record.beside = watchedFor(watch)
+  }
+  const least = record.beside + settings.time
+  const most = record.beside + Math.max(settings.time, settings.maxTime)
+  log.step(`Watch ${sides.to} for ${seconds(Math.max(0, least - watchedFor(watch)))}`)
+  await until(watch, least)
+  let doubt = doubtsOf(watch)
+  if (doubt.length > 0 && watchedFor(watch) < most) {
+    log.warn(
+      `Not certain yet: ${doubt.join('; ')}. It is watched for up to ${seconds(most - watchedFor(watch))} more`,
+    )
+    while (doubt.length > 0 && watchedFor(watch) < most) {
+      await until(watch, Math.min(most, watchedFor(watch) + settings.every))
+      doubt = doubtsOf(watch)
+    }
+  }
+  for (const line of summary(record)) log.info(line)
+  const { judgement } = weighAll(record)
+  const verdict =
+    judgement.verdict === 'environment' ? 'environment' : doubt.length > 0 ? 'inconclusive' : 'passed'
+  const reason = judgement.verdict === 'environment' ? judgement.reason : doubt.join('; ')
+  if (verdict === 'inconclusive' && settings.onDoubt === 'rollback')
+    throw new Hurt(`Nothing certain can be said of it: ${reason}`)
+  Object.assign(record, { verdict, ...(reason && { reason }) })
+  delete record.last
+  journal.save()
+  if (verdict === 'environment') {
+    const message = `Both colors fail, and traffic stays on ${journal.entry.to.version} (${sides.to}): ${reason}`
+    throw new AfterSwitch(message, Exit.needsPerson, { outcome: 'needs-person', message })
+  }
+  if (verdict === 'passed') return ending
+  const remarks = [ending.remark, `nothing certain can be said of it (bake.onDoubt keeps it): ${reason}`]
+  return { ...ending, remark: remarks.filter((text) => text !== undefined).join('; ') }
+}
+
+/** Why it cannot end yet. */
+function doubtsOf({ bake: record }: Watch): string[] {
+  const { judgement } = weighAll(record)
+  if (judgement.verdict === 'environment') return [judgement.reason]
+  return doubts(record, Object.keys(record.limits))
+}
+
+/**
+ * One reading: entered into the record, weighed, told.
+ * @param gap the command that watched before has died: only what the counters make up for was watched
+ * @throws Hurt; DeployError when users, or the lock, are not where they were
+ */
+async function look(watch: Watch, { gap = false } = {}): Promise<void> {
+  const { attempt, bake: record, eyes } = watch
+  const { clock, journal, signal } = attempt
+  const [probes, figures, observed] = await Promise.all([eyes.probes(), eyes.source.look(), seen(watch)])
+  signal.throwIfAborted()
+  const now = clock.monotonic()
+  const reading: BakeReading = {
+    at: new Date(clock.now()).toISOString(),
+    ms: now - watch.at,
+    covers: 0,
+    counts: {},
+    odds: {},
+  }
+  watch.at = now
+  enter(reading, PROBES, probes)
+  if (!('unknown' in figures)) count(watch, reading, figures)
+  if (gap) reading.ms = reading.covers
+  record.readings.push(reading)
+  const { weighed, judgement } = weighAll(record)
+  for (const [indicator, each] of Object.entries(weighed))
+    reading.odds[indicator] = Number(oddsFor(each).toPrecision(4))
+  journal.save()
+  watch.refused = probes.refused ? watch.refused + 1 : 0
+  const fact = factAgainst(watch, observed)
+  const shared = isShared(record.readings)
+  if (fact && !shared) throw new Hurt(fact)
+  const held = judgement.verdict === 'environment' ? judgement.reason : ''
+  tell(watch, fact ? `${fact}; but ${sharedReason(record.readings)}` : held)
+  if (judgement.verdict === 'failed') throw new Hurt(judgement.reason)
+}
+
+/** The cluster, as long as users are where they were. Undefined where it does not answer: then nothing is said of it. */
+async function seen({ attempt, sides: { to } }: Watch): Promise<Observed | undefined> {
+  try {
+    if (to === 'plain') return await observe(attempt.environment.app, attempt.kubectl)
+    return await ensureLive(attempt, to)
+  } catch (error) {
+    if (error instanceof KubectlError && !attempt.signal.aborted) return undefined
+    throw error
+  }
+}
+
+function enter(
+  reading: BakeReading,
+  indicator: string,
+  { live, old }: { live?: Count | undefined; old?: Count | undefined },
+): void {
+  reading.counts[indicator] = {
+    ...(live && { live: [live.bad, live.total] }),
+    ...(old && { old: [old.bad, old.total] }),
+  }
+}
+
+/** What has been counted since the last reading. */
+function count({ bake: record, sides: { from, to } }: Watch, reading: BakeReading, figures: Snapshot): void {
+  remember(reading, figures, to)
+  const before = record.last
+  // What was counted before users came is the gates' load; and a scrape that was read already says nothing new.
+  if (before && figures.at <= before.at) return
+  record.last = before ? kept(before, figures) : figures
+  if (!before || before.at < Date.parse(record.startedAt)) return
+  reading.covers = figures.at - before.at
+  const counted = difference(before, figures)
+  for (const indicator of Object.keys(record.limits)) {
+    if (indicator === PROBES) continue
+    enter(reading, indicator, { live: counted[to][indicator], old: from && counted[from][indicator] })
+  }
+}
+
+/** How many pods' memory is written down: of a leak it is enough to see some. */
+const PODS = 10
+
+function remember(reading: BakeReading, { pods }: Snapshot, to: Sides['to']): void {
+  const known = pods.flatMap(({ color, pod, gauges: { memory } }): [string, number][] =>
+    color === to && memory !== undefined ? [[pod, memory]] : [],
+  )
+  if (known.length > 0) reading.memory = Object.fromEntries(known.slice(0, PODS))
+}
+
+/** What needs no odds. */
+function factAgainst(watch: Watch, observed: Observed | undefined): string | undefined {
+  const { bake: record, sides, refused } = watch
+  if (refused >= 2) return 'the live URL refuses connections'
+  const down = downReason(record.readings)
+  if (down) return down
+  if (!observed) return undefined
+  const now = factsOf(observed, sides.to)
+  record.facts ??= now
+  const fact = worse(record.facts, now) ?? leakOf(record)
+  const again = fact !== undefined && watch.fact
+  watch.fact = fact !== undefined
+  return again ? fact : undefined
+}
+
+/** In place on a terminal; elsewhere each half minute, and when it changes. */
+function tell(watch: Watch, state: string): void {
+  const { attempt, told, bake: record } = watch
+  const line = drawn(record, watchedFor(watch), state)
+  attempt.log.draw(line)
+  const now = attempt.clock.monotonic()
+  if (Boolean(told.state) === Boolean(state) && now - told.at < 30_000) return
+  watch.told = { state, at: now }
+  attempt.log.progress(line)
+}
