@@ -57,7 +57,7 @@ const floors = [
   ['app', 'cli'],
   ['monitor'],
   ['history', 'image'],
-  ['traffic'],
+  ['traffic', 'preflight'],
   ['release'],
 ]
 const room = (file: string): string => (file.split('/').length === 2 ? 'hall' : (file.split('/')[1] ?? ''))

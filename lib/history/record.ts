@@ -80,6 +80,12 @@ export const recordForm = z.object({
   allowedFailedDigest: z.string().optional(),
   /** What the environment requires and the image lacked, and why it was deployed all the same. */
   override: z.object({ reason: z.string(), missing: z.array(z.string()) }).optional(),
+  /** Boxes of the checklist that a person answered for, and what stood in them. */
+  acknowledged: z
+    .array(z.object({ id: z.string(), reason: z.string(), by: z.string(), was: z.string().optional() }))
+    .optional(),
+  /** There and back to show that it works: nothing was wrong with what was left. */
+  drill: z.boolean().optional(),
   /** The checks by which a later rollback judges this release: those that it went live with. */
   smoke: z.array(keptCheck).optional(),
   /** Who went back from it when it was live, why, and by which record. */

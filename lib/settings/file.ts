@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import { bake } from './bake.ts'
 import { accounts, pageQuality, performance, security, smoke, ui, type Severity } from './gates.ts'
+import { preflight, windows } from './preflight.ts'
 import { scan } from './scan.ts'
 import { stages } from './stages.ts'
 import { count, dnsLabel, duration, httpUrl, path } from './scalars.ts'
@@ -79,6 +80,10 @@ const settings = {
   lock: duration.refine((ms) => ms >= 5000, 'expected at least 5s: a lock is renewed three times in it'),
   /** How many deployment records are kept. */
   history: count.min(2).max(1000),
+  /** The checklist before a deployment; without it, or `false`, nothing is asked. */
+  preflight: optional(preflight),
+  /** When deployments may begin, and when they are frozen. A rollback may always. */
+  windows: windows.optional(),
   /** Where docs/monitoring-alerting-guide.md can be read: each alert links to its section. */
   runbooks: httpUrl.optional(),
 }
