@@ -11,6 +11,7 @@ import type { Terms } from '../lib/release/deployment.ts'
 // The modules take as long to load as kubectl does: both at once.
 if (import.meta.main) askAhead(process.argv.slice(2))
 const { common, confirm, data, main, milliseconds, realWorld, text } = await import('../lib/cli/cli.ts')
+const { acksOf } = await import('../lib/cli/acks.ts')
 const { DeployError, Exit } = await import('../lib/errors.ts')
 const { newId } = await import('../lib/history/record.ts')
 const { namedImage } = await import('../lib/image/named.ts')
@@ -25,8 +26,7 @@ const usage = `Usage: bun scripts/deploy.ts --env NAME (--version|--image|--rele
   --version TAG    tag of the image that deploy.yaml names
   --image REF      any image, by tag or digest
   --release FILE   the image of a release file, which docker-build.ts leaves
-  --until verified   stop when the idle color has passed its gates
-  --resume ID      open what --until verified has left
+  --until verified   stop when its gates have passed; --resume ID opens it
   --reason TEXT    why; goes into the history
   --skip KINDS     leave out kinds of checks (needs --reason; is recorded)
   --dry-run        show the plan and stop
@@ -35,6 +35,7 @@ const usage = `Usage: bun scripts/deploy.ts --env NAME (--version|--image|--rele
   --wait-for-lock 10m   wait for somebody else's deployment to end
   --supersede WHY   end the watch of the release before; is recorded in both
   --override WHY   deploy what lacks a proof that is required; is recorded
+  --ack BOX WHY    answer for a box of the checklist; repeatable; is recorded
   --allow-failed-digest WHY   deploy what was rolled back or taken back
   --context NAME   the kube context; it must be the environment's
   --config FILE    default deploy.yaml
@@ -62,6 +63,7 @@ const options = {
   'wait-for-lock': { type: 'string' },
   supersede: { type: 'string' },
   override: { type: 'string' },
+  ack: { type: 'string' },
   'allow-failed-digest': { type: 'string' },
 } as const
 
@@ -86,6 +88,7 @@ if (import.meta.main) {
       context: text(flags, 'context'),
       verbose: flags.verbose === true,
       override: text(flags, 'override'),
+      acks: acksOf(flags),
       proceed: async () => flags['dry-run'] !== true && (await confirm(script, 'Deploy?')),
     }
     log.print(log.style.bold(`${app} → ${name} (${namespace}, ${context})`))

@@ -14,6 +14,7 @@ import type { Environment } from '../settings/file.ts'
 import { duration } from '../settings/scalars.ts'
 import { loadEnvironment } from '../settings/load.ts'
 import { harmless } from '../text.ts'
+import { gatherAcks } from './acks.ts'
 import { annotate } from './github.ts'
 import { terminal, type TerminalLog } from './terminal.ts'
 
@@ -97,7 +98,8 @@ function report(log: TerminalLog, error: unknown, signal: AbortSignal, json: boo
 
 function parse(usage: string, options: Options): Values {
   try {
-    const { values, positionals } = parseArgs({ options, allowPositionals: true, strict: true })
+    const args = 'ack' in options && { args: gatherAcks(process.argv.slice(2)) }
+    const { values, positionals } = parseArgs({ ...args, options, allowPositionals: true, strict: true })
     const [unexpected] = positionals
     if (unexpected !== undefined) throw new Error(`Unexpected argument '${unexpected}'`)
     return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, single(value)]))

@@ -26,6 +26,7 @@ export function inBrief(record: DeploymentRecord): string[] {
 
 function heading(record: DeploymentRecord): string[] {
   const { startedAt, kind, from, to, outcome, by, reason, override, id, takenBack, unreadable } = record
+  const { acknowledged = [] } = record
   const what = `${from?.version ?? 'nothing'} → ${to.version} (${to.color})`
   const lost = losses(record)
   return [
@@ -33,6 +34,7 @@ function heading(record: DeploymentRecord): string[] {
     ...(lost ? folded(lost, INDENT) : []),
     ...folded(`${by}${reason ? `: ${reason}` : ''} (${id})`, INDENT),
     ...(override ? folded(`overriding what was missing: ${override.reason}`, INDENT) : []),
+    ...acknowledged.flatMap((box) => folded(`acknowledged ${box.id}: ${box.reason}`, INDENT)),
     ...(takenBack ? folded(left(takenBack), INDENT) : []),
     ...(unreadable === undefined ? [] : folded(`cannot be read (${unreadable})`, INDENT)),
   ]
@@ -66,6 +68,7 @@ export function inFull(record: DeploymentRecord): string[] {
     ...(finishedAt ? [`  took     ${seconds(Date.parse(finishedAt) - Date.parse(startedAt))}`] : []),
     ...(drift ? field('drift', drift) : []),
     ...(override?.missing ?? []).flatMap((what) => field('missing', what)),
+    ...(record.acknowledged ?? []).flatMap(({ id, was = '' }) => field('box', `${id} was ${was}`)),
     ...(message ? field('message', message) : []),
     ...steps.map(({ name, ms }) => `  step     ${name}${ms === undefined ? '' : ` (${seconds(ms)})`}`),
     ...checkLines(checks, true).map((line) => `  check    ${line}`),

@@ -11,38 +11,47 @@ export function alterTable({ relation, cmds = [], objtype }: AlterTableStmt, mad
   return commands.map((command) => judge(table, command, made))
 }
 
-function judge(table: string, { subtype, name, def }: AlterTableCmd, made: Made): Finding {
-  const column = `${table}.${name}`
-  switch (subtype) {
-    case 'AT_AddColumn':
-      return def && 'ColumnDef' in def ? addColumn(table, def.ColumnDef, made) : unsure('adds no column')
-    case 'AT_AddConstraint':
-      return def && 'Constraint' in def
-        ? addConstraint(table, def.Constraint, made)
-        : unsure('adds no constraint')
-    case 'AT_DropColumn':
-      return bad(`drops the column ${name} of ${table}`)
-    case 'AT_AlterColumnType':
-      return bad(`changes the type of ${column}: the table may be rewritten, and is locked`)
-    case 'AT_SetNotNull':
-      return made.columns.has(column)
-        ? fine
-        : bad(`${column} becomes NOT NULL: the running version may leave it out`)
-    case 'AT_DropNotNull':
-      return bad(`${column} may be null from then on, which the running version does not expect`)
-    case 'AT_ColumnDefault':
-      return def || made.columns.has(column) ? fine : bad(`drops the default of ${column}`)
-    case 'AT_DropConstraint':
-      return unsure(`drops the constraint ${name} of ${table}, on which the running version may rely`)
-    case 'AT_EnableRowSecurity':
-    case 'AT_ForceRowSecurity':
-      return bad(`row security of ${table} hides rows from the running version`)
-    case 'AT_ValidateConstraint':
-    case 'AT_SetStatistics':
-      return fine
-    default:
-      return unsure(`${subtype?.replace('AT_', '')} of ${table} cannot be judged`)
-  }
+type Kind = NonNullable<AlterTableCmd['subtype']>
+
+interface Altered {
+  table: string
+  name: string
+  /** `table.name` */
+  column: string
+  def: Node | undefined
+  made: Made
+}
+
+const commands: Partial<Record<Kind, (altered: Altered) => Finding>> = {
+  AT_AddColumn: ({ table, def, made }) =>
+    def && 'ColumnDef' in def ? addColumn(table, def.ColumnDef, made) : unsure('adds no column'),
+  AT_AddConstraint: ({ table, def, made }) =>
+    def && 'Constraint' in def ? addConstraint(table, def.Constraint, made) : unsure('adds no constraint'),
+  AT_DropColumn: ({ table, name }) => bad(`drops the column ${name} of ${table}`),
+  AT_AlterColumnType: ({ column }) =>
+    bad(`changes the type of ${column}: the table may be rewritten, and is locked`),
+  AT_SetNotNull: ({ column, made }) =>
+    made.columns.has(column) ? fine : bad(`${column} becomes NOT NULL: the running version may leave it out`),
+  AT_DropNotNull: ({ column }) =>
+    bad(`${column} may be null from then on, which the running version does not expect`),
+  AT_ColumnDefault: ({ column, def, made }) =>
+    def || made.columns.has(column) ? fine : bad(`drops the default of ${column}`),
+  AT_DropConstraint: ({ table, name }) =>
+    unsure(`drops the constraint ${name} of ${table}, on which the running version may rely`),
+  AT_EnableRowSecurity: ({ table }) => bad(`row security of ${table} hides rows from the running version`),
+  AT_ForceRowSecurity: ({ table }) => bad(`row security of ${table} hides rows from the running version`),
+  AT_ValidateConstraint: () => fine,
+  AT_SetStatistics: () => fine,
+}
+
+function judge(
+  table: string,
+  { subtype = 'AT_AddColumn', name = '', def }: AlterTableCmd,
+  made: Made,
+): Finding {
+  const rule = commands[subtype]
+  if (!rule) return unsure(`${subtype.replace('AT_', '')} of ${table} cannot be judged`)
+  return rule({ table, name, column: `${table}.${name}`, def, made })
 }
 
 const SERIAL = ['serial', 'bigserial', 'smallserial', 'serial4', 'serial8', 'serial2']
@@ -86,30 +95,26 @@ function isVolatile(node: unknown): boolean {
   )
 }
 
+const UNIQUE = ['CONSTR_UNIQUE', 'CONSTR_PRIMARY', 'CONSTR_EXCLUSION']
+
 function addConstraint(
   table: string,
-  { contype, conname = '', raw_expr, skip_validation: later }: Constraint,
+  { contype = 'CONSTR_NULL', conname = '', raw_expr, skip_validation: later }: Constraint,
   made: Made,
-) {
+): Finding {
   const what = `${conname} of ${table}`
-  switch (contype) {
-    case 'CONSTR_CHECK': {
-      const read = columnsOf(raw_expr).map((column) => `${table}.${column}`)
-      const isNew = read.length > 0 && read.every((column) => made.columns.has(column))
-      if (isNew && later) return fine
-      return bad(`the check ${what} refuses rows that the running version may write`)
-    }
-    case 'CONSTR_FOREIGN':
-      return later
-        ? unsure(`the foreign key ${what} refuses rows that the running version may write`)
-        : bad(`the foreign key ${what} locks both tables: add it NOT VALID, then validate it`)
-    case 'CONSTR_UNIQUE':
-    case 'CONSTR_PRIMARY':
-    case 'CONSTR_EXCLUSION':
-      return bad(`${what} is to be unique: it refuses rows that the running version may write`)
-    default:
-      return unsure(`the constraint ${what} cannot be judged`)
+  const refuses = 'refuses rows that the running version may write'
+  if (contype === 'CONSTR_CHECK') {
+    const read = columnsOf(raw_expr).map((column) => `${table}.${column}`)
+    const isNew = read.length > 0 && read.every((column) => made.columns.has(column))
+    return isNew && later ? fine : bad(`the check ${what} ${refuses}`)
   }
+  if (contype === 'CONSTR_FOREIGN')
+    return later
+      ? unsure(`the foreign key ${what} ${refuses}`)
+      : bad(`the foreign key ${what} locks both tables: add it NOT VALID, then validate it`)
+  if (UNIQUE.includes(contype)) return bad(`${what} is to be unique: it ${refuses}`)
+  return unsure(`the constraint ${what} cannot be judged`)
 }
 
 /** The columns that an expression reads. */

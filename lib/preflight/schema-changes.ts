@@ -142,10 +142,12 @@ function types(at: string, { before, after }: Pair<Schema>, direction: Direction
 const typesOf = ({ type = [], nullable }: Schema): string[] =>
   nullable && type.length > 0 && !type.includes('null') ? [...type, 'null'] : type
 
+const shown = (all: readonly unknown[]): string => all.map((value) => JSON.stringify(value)).join(', ')
+
+const missing = (from: readonly unknown[], of: readonly unknown[]): unknown[] =>
+  from.filter((value) => !of.some((other) => isDeepStrictEqual(value, other)))
+
 function values(at: string, { before, after }: Pair<Schema>, direction: Direction): Finding[] {
-  const shown = (all: unknown[]) => all.map((value) => JSON.stringify(value)).join(', ')
-  const missing = (from: unknown[], of: unknown[]) =>
-    from.filter((value) => !of.some((other) => isDeepStrictEqual(value, other)))
   if (direction === 'request') {
     if (!after.enum) return []
     if (!before.enum) return [breaks(`${at} takes only ${shown(after.enum)} now`)]

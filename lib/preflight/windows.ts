@@ -60,7 +60,10 @@ function opened(window: Open, at: Temporal.Instant, zone: string): boolean {
 
 function bounds({ from, to }: Open, day: Temporal.PlainDate, zone: string) {
   const last = to > from ? day : day.add({ days: 1 })
-  return [wall(`${day}T${from}`, zone, 'later'), wall(`${last}T${to}`, zone, 'earlier')] as const
+  return [
+    wall(`${day.toString()}T${from}`, zone, 'later'),
+    wall(`${last.toString()}T${to}`, zone, 'earlier'),
+  ] as const
 }
 
 function isBetween(at: Temporal.Instant, from: Temporal.ZonedDateTime, to: Temporal.ZonedDateTime): boolean {

@@ -113,6 +113,7 @@ function entryOf({ gates, ...world }: Held, request: Request, plan: Plan): Deplo
     ...(request.supersede !== undefined && { supersedes: observed.switch?.id }),
     allowedFailedDigest: request.allowFailedDigest,
     override: request.override,
+    acknowledged: request.acknowledged,
     smoke: [...gates.kept],
     drift,
   })

@@ -23,6 +23,8 @@ export interface Terms {
   verbose: boolean
   /** Why an image is deployed that lacks what the environment requires. */
   override?: string | undefined
+  /** Boxes of the checklist that somebody answers for, each with its reason. */
+  acks?: readonly (readonly [ids: string, reason: string])[]
   /** Asked once the plan is on the screen; false ends the run with nothing touched. */
   proceed(): Promise<boolean>
 }
@@ -47,13 +49,19 @@ export async function run(
   // Going back to what was live is never refused.
   const requires = request.kept ? undefined : environment.requires
   const proving = requires ? prove(world, requires, request.image) : NOTHING_REQUIRED
+  const { preflight, windows } = environment
+  const checking =
+    (preflight || windows) && !request.kept
+      ? import('./checklist.ts').then(({ check }) => check(world, request.image, { planned, access }))
+      : undefined
   // All at once; but the first reason that is told is the first in this order, not the first in time.
-  await Promise.allSettled([context, access, records, planned, proving])
+  await Promise.allSettled([context, access, records, planned, proving, checking])
   await context
   await access
   const past = await records
   const plan = await planned
   const proof = await proving
+  const checklist = await checking
   log.done()
   const large = tooLargeToKeep(plan.rendered.kept)
   if (large) throw new DeployError(large, Exit.usage)
@@ -74,11 +82,12 @@ export async function run(
   const shared = sharedChanges(plan.difference, plan.rendered.shared)
   if (shared.length > 0)
     log.warn(`${shared.join(', ')} is shared: users meet its change before any gate has passed`)
+  const acknowledged = checklist?.(terms.acks ?? [], terms.override)
   const override = overridden(proof, environment.name, terms.override)
   if (override) log.warn(`${environment.name} requires what this image lacks: overridden, and recorded`)
 
   if (!(await terms.proceed())) return undefined
-  const agreed = { ...request, override }
+  const agreed = { ...request, override, acknowledged }
   const carryOut = (): Promise<DeploymentRecord> => {
     if (!('to' in plan)) return roll(world, agreed, plan, gates)
     return (request.kept ? restartRelease : deploy)(world, agreed, plan, gates)

@@ -22,6 +22,8 @@ export interface Request {
   allowFailedDigest?: string | undefined
   /** What it lacks of what the environment requires, and why it is deployed all the same. */
   override?: DeploymentRecord['override']
+  /** Boxes of the checklist that somebody answers for. */
+  acknowledged?: DeploymentRecord['acknowledged']
   /** Scale the new color down again when the deployment fails before the switch. */
   clean?: boolean
   /** Manifests that an earlier release's record kept, instead of the overlay's. */

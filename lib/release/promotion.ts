@@ -33,11 +33,18 @@ export const NOTHING_REQUIRED: Proof = { held: [], missing: [] }
 type Found = { held: string } | { missing: string }
 
 /** Reads what there is, and judges it. @throws only what the signal was aborted with */
-export async function prove(
+export async function prove(world: World, requires: Requires, image: string): Promise<Proof> {
+  const evidence = await evidenceFor(world, requires, image)
+  const [, digest = 'none'] = image.split('@')
+  return judge(requires, digest, evidence, world.clock.now())
+}
+
+/** Reads what there is. @throws only what the signal was aborted with */
+export async function evidenceFor(
   { environment, clock, log, signal, shell }: World,
   requires: Requires,
   image: string,
-): Promise<Proof> {
+): Promise<Evidence> {
   const { passed } = requires
   const release = stagesOf(requires).length > 0 ? findRelease(image, shell) : undefined
   const records = passed && history({ environment, log, kubectl: new Kubectl(passed, shell, clock, signal) })
@@ -46,8 +53,7 @@ export async function prove(
     orWhy(records, 'nobody was asked'),
   ])
   signal.throwIfAborted()
-  const [, digest = 'none'] = image.split('@')
-  return judge(requires, digest, { release: known, records: past }, clock.now())
+  return { release: known, records: past }
 }
 
 async function orWhy<T>(work: Promise<T | undefined> | undefined, otherwise: string): Promise<T | string> {

@@ -131,6 +131,7 @@ function entryOf({ gates, ...world }: Held, request: Request, plan: RollingPlan)
     ...(supersede !== undefined && { supersedes: from?.release }),
     allowedFailedDigest: request.allowFailedDigest,
     override: request.override,
+    acknowledged: request.acknowledged,
     smoke: smoke && [...smoke],
   })
 }
