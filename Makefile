@@ -14,13 +14,14 @@ CONFIG ?= deploy.yaml
 FLAGS = --config $(CONFIG) $(if $(CONTEXT),--context $(CONTEXT)) $(if $(YES),--yes)
 REASON_FLAG = $(if $(REASON),--reason "$$REASON")
 OVERRIDE_FLAG = $(if $(OVERRIDE),--override "$$OVERRIDE")
-export REASON OVERRIDE
+ACK_FLAG = $(if $(ACK),--ack "$$ACK")
+export REASON OVERRIDE ACK
 
 .PHONY: help
 help: ## this list
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
 	@echo
-	@echo "  deploy-… and rollback-… take VERSION=, REASON=, CONTEXT=, CONFIG=, YES=1; deploy-… IMAGE= and OVERRIDE= too"
+	@echo "  deploy-… and rollback-… take VERSION=, REASON=, CONTEXT=, CONFIG=, YES=1; deploy-… IMAGE=, OVERRIDE= and ACK=\"BOX,BOX: why\" too"
 
 .PHONY: install
 install: node_modules/.installed ## Bun and the packages, into this folder
@@ -144,7 +145,7 @@ ci: install ## lint, test, scan, build, image: each only if the one before has p
 	@bun scripts/stage-times.ts
 
 # VERSION= or IMAGE= names an image that is there already: then nothing runs but the deployment.
-deploy = bun scripts/deploy.ts --env $(1) $(RELEASE) $(FLAGS) $(REASON_FLAG) $(OVERRIDE_FLAG)
+deploy = bun scripts/deploy.ts --env $(1) $(RELEASE) $(FLAGS) $(REASON_FLAG) $(OVERRIDE_FLAG) $(ACK_FLAG)
 ifneq ($(VERSION)$(IMAGE),)
 RELEASE = $(if $(VERSION),--version $(VERSION)) $(if $(IMAGE),--image $(IMAGE))
 commit-to = $(deploy)
@@ -172,6 +173,14 @@ rollback-staging: install
 	bun scripts/rollback-deployment.ts --env staging $(FLAGS) $(if $(VERSION),--to-version $(VERSION)) $(REASON_FLAG)
 rollback-prod: install
 	bun scripts/rollback-deployment.ts --env production $(FLAGS) $(if $(VERSION),--to-version $(VERSION)) $(REASON_FLAG)
+
+.PHONY: preflight
+preflight: install ## the checklist before a deployment to ENV (of the last image built here, or VERSION)
+	bun scripts/preflight.ts --env $(ENV) --config $(CONFIG) $(if $(VERSION),--version $(VERSION)) $(ACK_FLAG)
+
+.PHONY: drill
+drill: install ## go back to the release before in ENV and return: shows that a rollback works
+	bun scripts/rollback-drill.ts --env $(ENV) $(FLAGS) $(REASON_FLAG)
 
 .PHONY: verify
 verify: install ## check what is live in ENV

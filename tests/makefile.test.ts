@@ -32,7 +32,7 @@ chmodSync(join(bin, 'bun'), 0o755)
 /** `-o`: what is installed is not looked at. */
 function make(target: string, variables: string[] = [], FAILS = 'none') {
   const flags = ['-j4', '-o', 'install', target, ...variables]
-  const env = { PATH: process.env.PATH ?? '', FAILS, REASON: '', OVERRIDE: '' }
+  const env = { PATH: process.env.PATH ?? '', FAILS, REASON: '', OVERRIDE: '', ACK: '' }
   const { exitCode } = Bun.spawnSync(['make', ...flags], { cwd: root, env })
   const file = join(root, 'calls')
   const calls = existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : []
@@ -108,11 +108,21 @@ test('a reason reaches the script as it is', () => {
     'VERSION=1',
     `REASON=${reason.replace('$', () => '$$')}`,
     'OVERRIDE=none',
+    'ACK=docs,team: it is a fix',
   ])
   expect(calls).toEqual([
-    `scripts/deploy.ts --env production --version 1 --config deploy.yaml --reason ${reason} --override none`,
+    `scripts/deploy.ts --env production --version 1 --config deploy.yaml --reason ${reason} --override none --ack docs,team: it is a fix`,
   ])
   expect(existsSync(join(root, 'pwned'))).toBe(false)
+})
+
+test('the checklist and the drill are asked of the environment that is named', () => {
+  expect(make('preflight', ['ENV=production', 'ACK=docs: none']).calls).toEqual([
+    'scripts/preflight.ts --env production --config deploy.yaml --ack docs: none',
+  ])
+  expect(make('drill', ['ENV=staging', 'YES=1']).calls).toEqual([
+    'scripts/rollback-drill.ts --env staging --config deploy.yaml --yes',
+  ])
 })
 
 describe('without kubectl', () => {

@@ -18,6 +18,7 @@ export type Script =
   | 'switch-traffic'
   | 'verify-deployment'
   | 'lock'
+  | 'rollback-drill'
 
 export type Settings = Readonly<{ [name: string]: unknown }>
 

@@ -32,6 +32,8 @@ import { comesBack, sayCapacity, settleBack, whole } from './way-back.ts'
 export interface RollbackRequest {
   id: string
   reason: string | undefined
+  /** To show that it works: nothing is wrong with what is left, so it is not refused afterwards. */
+  drill?: boolean
 }
 
 type Reachable = Target & { kind: 'warm' | 'scale' }
@@ -170,7 +172,8 @@ async function moveFirst(
   sayCapacity(outer, observed, target)
   const expected = prepared?.lock.token ?? observed.service?.metadata.annotations[key.lock]
   const token = { expected, next: journal.entry.id }
-  const way = { kind: 'rollback', from, to, atLeast: 1 } as const
+  const kind = journal.entry.drill ? 'switch' : 'rollback'
+  const way = { kind, from, to, atLeast: 1 } as const
   const patchedAt = clock.monotonic()
   const moving = moveTraffic(outer, moveOf({ ...outer, journal }, observed, way, token), () => {
     after.booking ??= book(outer, journal, target, prepared)
@@ -277,5 +280,6 @@ export async function clearAfter(
   if (open.length > 0)
     await repair(attempt, { observed: await observe(environment.app, kubectl), past: open })
   const left = before?.color === from ? before : undefined
+  if (attempt.journal.entry.drill) return
   await markWayBack(attempt, { from: left, to: release }, { by, at, record, ...(reason && { reason }) }, past)
 }
