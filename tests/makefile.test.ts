@@ -116,13 +116,16 @@ test('a reason reaches the script as it is', () => {
   expect(existsSync(join(root, 'pwned'))).toBe(false)
 })
 
-test('the checklist and the drill are asked of the environment that is named', () => {
-  expect(make('preflight', ['ENV=production', 'ACK=docs: none']).calls).toEqual([
-    'scripts/preflight.ts --env production --config deploy.yaml --ack docs: none',
-  ])
-  expect(make('drill', ['ENV=staging', 'YES=1']).calls).toEqual([
-    'scripts/rollback-drill.ts --env staging --config deploy.yaml --yes',
-  ])
+test.each([
+  [
+    'preflight',
+    ['ENV=staging', 'ACK=docs: none'],
+    'preflight.ts --env staging --config deploy.yaml --ack docs: none',
+  ],
+  ['preflight', ['ENV=x', 'VERSION=1'], 'preflight.ts --env x --config deploy.yaml --version 1'],
+  ['drill', ['ENV=staging', 'YES=1'], 'rollback-drill.ts --env staging --config deploy.yaml --yes'],
+])('%s %j', (target, variables, call) => {
+  expect(make(target, variables).calls).toEqual([`scripts/${call}`])
 })
 
 describe('without kubectl', () => {
