@@ -40,8 +40,7 @@ const usage = `Usage: bun scripts/deploy.ts --env NAME (--version|--image|--rele
   --context NAME   the kube context; it must be the environment's
   --config FILE    default deploy.yaml
   --out DIR        evidence goes to DIR/ID; default reports
-  --json           the record on standard output, also of a run that failed
-  --verbose        the whole difference, and commands as a whole
+  --json, --verbose   the record as data, also of a failure; whole differences
 
 Exit: 0 done, 2 usage, 3 rolled back, 4 needs a person, 5 locked or held,
 6 refused; traffic did not move: 1 failed, 70 timed out, 130 interrupted
