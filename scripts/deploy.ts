@@ -18,6 +18,7 @@ const { namedImage } = await import('../lib/image/named.ts')
 const { resolveDigest } = await import('../lib/image/registry.ts')
 const { run } = await import('../lib/release/deployment.ts')
 const { resume } = await import('../lib/release/resume.ts')
+const { withFirstLook } = await import('../lib/diagnose/first-line.ts')
 const { choiceOf, gatesOf } = await import('../verify/gates.ts')
 
 const usage = `Usage: bun scripts/deploy.ts --env NAME (--version|--image|--release|--resume)
@@ -91,14 +92,16 @@ if (import.meta.main) {
       proceed: async () => flags['dry-run'] !== true && (await confirm(script, 'Deploy?')),
     }
     log.print(log.style.bold(`${app} → ${name} (${namespace}, ${context})`))
-    const record = named
-      ? await run(
-          world,
-          { ...request, ...named, image: await resolveDigest(named.image, world.shell) },
-          gates,
-          terms,
-        )
-      : await resume(world, waiting ?? '', request, gates, terms)
+    const record = await withFirstLook(world, async () =>
+      named
+        ? await run(
+            world,
+            { ...request, ...named, image: await resolveDigest(named.image, world.shell) },
+            gates,
+            terms,
+          )
+        : await resume(world, waiting ?? '', request, gates, terms),
+    )
     if (!record) return log.print('Nothing was changed.')
     const { id, outcome, to } = record
     const next = `--resume ${id} opens it to users`

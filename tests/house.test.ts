@@ -56,7 +56,7 @@ const floors = [
   ['cluster', 'scan', 'stages'],
   ['app', 'cli'],
   ['monitor'],
-  ['history', 'image'],
+  ['history', 'image', 'diagnose'],
   ['traffic', 'preflight'],
   ['release'],
 ]

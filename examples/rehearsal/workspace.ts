@@ -17,6 +17,7 @@ export type Script =
   | 'deployment-history'
   | 'switch-traffic'
   | 'verify-deployment'
+  | 'diagnose-deployment'
   | 'lock'
   | 'rollback-drill'
 
@@ -123,7 +124,9 @@ export class Workspace {
     options: Options = {},
     before: readonly string[] = [],
   ): Started {
-    const out = script === 'deployment-history' || script === 'lock' ? [] : ['--out', this.reports]
+    const out = ['deployment-history', 'diagnose-deployment', 'lock'].includes(script)
+      ? []
+      : ['--out', this.reports]
     const command = [process.execPath, `scripts/${script}.ts`, '--config', this.config, ...out, ...flags]
     return start([...before, ...command], {
       ...options,

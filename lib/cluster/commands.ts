@@ -109,6 +109,18 @@ export const removeRaw = (path: string): Command => kubectl('delete', `--raw=${p
 export const logs = (pod: string, container: string, ...flags: string[]): Command =>
   kubectl('logs', pod, '-c', container, '--tail=250', ...flags)
 
+/** Of all pods that a selector matches, each line with its pod and its time. */
+export const logsBehind = (selector: string): Command =>
+  kubectl(
+    'logs',
+    `--selector=${selector}`,
+    '--all-containers',
+    '--ignore-errors',
+    '--prefix',
+    '--timestamps',
+    '--tail=100',
+  )
+
 export const events = (objectName: string): Command =>
   kubectl('get', 'events', `--field-selector=involvedObject.name=${objectName}`, '--sort-by=.lastTimestamp')
 

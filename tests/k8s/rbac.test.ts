@@ -36,7 +36,9 @@ const viewer = {
   'horizontalpodautoscalers.autoscaling': read,
   'jobs.batch': read,
   'leases.coordination.k8s.io': read,
+  'networkpolicies.networking.k8s.io': read,
   pods: read,
+  'pods/log': ['get'],
   'replicasets.apps': read,
   services: read,
 }

@@ -1,0 +1,94 @@
+/** What was seen, arranged: which color users are on, how each of them is, what belongs to a pod. Pure. */
+import { colors, other, type Place } from '../app/color.ts'
+import { isOverlap } from '../app/live.ts'
+import { arrange, type ColorState, type Observed } from '../app/observe.ts'
+import { isActive, isReady } from '../cluster/objects.ts'
+import { errorLines } from './logs.ts'
+import type { Answered, Happened, Scene, SeenPod, SeenService } from './seen.ts'
+
+export interface Case extends Scene {
+  observed: Observed
+  /** Where users are; undefined where the Service does not say. */
+  live?: Place
+  /** Where they are not, if something runs there. */
+  idle?: Place
+  service?: SeenService
+  /** All pods that are not on their way out, by name. */
+  pods: ReadonlyMap<string, SeenPod>
+}
+
+export function arranged(scene: Scene): Case {
+  const { site, objects } = scene
+  const observed = arrange(site.app, objects)
+  const live = liveOf(scene, observed)
+  const idle = live === 'blue' || live === 'green' ? other(live) : undefined
+  const service = objects.find((one) => one.kind === 'Service' && one.metadata.name === site.app)
+  const pods = objects.filter((one) => one.kind === 'Pod')
+  return {
+    ...scene,
+    observed,
+    pods: new Map(pods.filter(isActive).map((pod) => [pod.metadata.name, pod])),
+    ...(live && { live }),
+    ...(idle && { idle }),
+    ...(service?.kind === 'Service' && { service }),
+  }
+}
+
+function liveOf({ site: { app, strategy } }: Scene, { service, switch: last }: Observed): Place | undefined {
+  if (strategy === 'rolling') return 'plain'
+  const selector = service?.spec.selector ?? {}
+  if (isOverlap(app, selector) && last?.overlap) return last.to.color
+  return colors.find((color) => selector.color === color && selector.app === app)
+}
+
+/** The places of this environment that hold a Deployment. */
+export function places({ site, observed }: Case): Place[] {
+  const all: readonly Place[] = site.strategy === 'rolling' ? ['plain'] : colors
+  return all.filter((place) => observed.colors[place].deployment)
+}
+
+export const stateOf = ({ observed }: Case, place: Place): ColorState => observed.colors[place]
+
+export const wanted = ({ deployment }: ColorState): number => deployment?.spec.replicas ?? 0
+
+/** Its pods, with what a diagnosis reads of them. */
+export const podsOf = (about: Case, place: Place): SeenPod[] =>
+  stateOf(about, place).own.flatMap(({ metadata }) => about.pods.get(metadata.name) ?? [])
+
+export const unready = (about: Case, place: Place): SeenPod[] =>
+  podsOf(about, place).filter((pod) => !isReady(pod))
+
+export const eventsOf = ({ events }: Case, { metadata }: SeenPod): Happened[] =>
+  events.filter(({ involvedObject }) => involvedObject.name === metadata.name)
+
+/** What was answered at the address that leads to a color: users' own, or the preview's. */
+export const answersOf = ({ answers, live }: Case, place: Place): Answered[] =>
+  answers.filter(({ at }) => (at === 'live') === (place === live))
+
+export const isWrong = ({ failure, status = 0, wanted }: Answered): boolean =>
+  failure !== undefined || status >= 500 || wanted !== undefined
+
+/** How many lines of errors are more than everyday noise. */
+const MANY = 5
+
+/** Why a color is not well, a clause each; empty where it is. A color without pods, which nobody asked for, is well. */
+export function sickness(about: Case, place: Place): string[] {
+  const state = stateOf(about, place)
+  if (!state.deployment || wanted(state) === 0) return []
+  const wrong = answersOf(about, place).filter(isWrong).length
+  const errors = errorLines(about.logs[place] ?? [], about.now).length
+  const bad = unready(about, place).length
+  return [
+    ...(state.ready.length < wanted(state) ? [`${state.ready.length} of ${wanted(state)} pods ready`] : []),
+    ...(bad > 0 && state.ready.length >= wanted(state) ? [`${bad} new pods are not ready`] : []),
+    ...(state.refused === undefined ? [] : ['no more pods can be created']),
+    ...(wrong > 0 ? [`${wrong} of ${answersOf(about, place).length} requests answered wrongly or not`] : []),
+    ...(errors >= MANY ? [`${errors} lines of errors in its log`] : []),
+  ]
+}
+
+/** `green (users are here)`. */
+export const called = ({ live }: Case, place: Place): string => {
+  if (place === 'plain') return 'the app'
+  return place === live ? `${place} (where users are)` : `${place} (idle)`
+}
