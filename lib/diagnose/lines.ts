@@ -8,25 +8,34 @@ const TOLD = 3
 export function diagnosisLines({ healthy, first, colors, causes, unread }: Diagnosis): string[] {
   return [
     ...(healthy ? ['healthy: nothing was found that is wrong'] : []),
-    `first   do both colors fail? ${first}`,
+    ...folded(`do both colors fail? ${first}`, 'first'),
     ...Object.entries(colors).flatMap(([color, reasons]) =>
-      reasons.length > 0 ? [`        ${color}: ${reasons.join('; ')}`] : [],
+      reasons.length > 0 ? folded(`${color}: ${reasons.join('; ')}`) : [],
     ),
     ...(healthy || causes.length > 0 ? [] : ['nothing of what is known explains it']),
     ...causes.slice(0, TOLD).flatMap((cause, i) => causeLines(cause, i + 1)),
     ...rest(causes.slice(TOLD)),
-    ...unread.map((what) => `unread  ${what}`),
+    ...unread.flatMap((what) => folded(what, 'unread')),
   ]
 }
 
 const causeLines = ({ what, certainty, trouble, evidence, next }: Cause, rank: number): string[] => [
-  `${`${rank}.`.padEnd(8)}${what} (${certainty}; ${trouble})`,
-  ...evidence.map((line) => `        - ${line}`),
+  ...folded(`${what} (${certainty}; ${trouble})`, `${rank}.`),
+  ...evidence.flatMap((line) => folded(`- ${line}`)),
   `        ${next}`,
 ]
 
 const rest = (causes: readonly Cause[]): string[] =>
-  causes.length === 0 ? [] : [`also    ${causes.map(({ what }) => what).join('; ')}`]
+  causes.length === 0 ? [] : folded(causes.map(({ what }) => what).join('; '), 'also')
+
+/** Columns of a terminal, and where text begins; what is printed is indented by two. */
+const [WIDTH, INDENT] = [78, 8]
+
+/** In lines that fit; a command is never folded, since it is pasted. */
+function folded(text: string, name = ''): string[] {
+  const lines = Bun.wrapAnsi(text, WIDTH - INDENT, { hard: false, trim: true }).split('\n')
+  return lines.map((line, i) => (i === 0 ? name : '').padEnd(INDENT) + line)
+}
 
 /** What a failed deployment ends with; nothing where nothing was found that is sure enough. */
 export function firstLine({ causes }: Diagnosis): string | undefined {

@@ -34,13 +34,13 @@ export interface Looking {
 export async function look(world: World, { last, redact }: Looking): Promise<Scene> {
   const { environment, clock } = world
   const { app, name, context, namespace, strategy, url, afterSwitch } = environment
-  const unread: string[] = []
+  const unread = new Set<string>()
   const list = async <T>(what: string, schema: z.ZodType<T>): Promise<T[] | undefined> => {
     try {
       return await world.kubectl.objects(get([what]), schema)
     } catch (error) {
       world.signal.throwIfAborted()
-      unread.push(`${what}: ${sentence(error)}`)
+      unread.add(`${what}: ${sentence(error)}`)
       return undefined
     }
   }
@@ -66,7 +66,7 @@ export async function look(world: World, { last, redact }: Looking): Promise<Sce
     answers,
     resolved,
     last,
-    unread: unread.map((what) => redact(what)),
+    unread: [...unread].map((what) => redact(what)),
   }
 }
 
@@ -90,19 +90,26 @@ const byTime = (events: readonly z.infer<typeof event>[]) =>
 /** Of how many pods that ended the last words are read. */
 const ENDED = 3
 
+/** What kubectl says where the account may not. */
+const FORBIDDEN = /is forbidden: User /
+
 /** The last lines of each color's pods, and the last words of those that ended. */
 async function readLogs(
   world: World,
   objects: readonly Seen[],
-  unread: string[],
+  unread: Set<string>,
 ): Promise<Partial<Record<Place, LogLine[]>>> {
   const { environment } = world
   const { app, strategy } = environment
   const all: readonly Place[] = strategy === 'rolling' ? ['plain'] : colors
   const pods = objects.filter((one) => one.kind === 'Pod')
   const said = async (command: Command, how: (text: string) => LogLine[]): Promise<LogLine[]> => {
-    const { stdout, stderr, exitCode } = await world.kubectl.ask(command)
-    if (exitCode !== 0 && /forbidden/i.test(stderr)) unread.push(`logs: ${stderr.trim().split('\n')[0]}`)
+    const { stdout, stderr } = await world.kubectl.ask(command)
+    // With --ignore-errors it goes on after a refusal, and may end well.
+    const refused = `${stderr}\n${stdout}`
+      .split('\n')
+      .find((line) => !line.startsWith('[pod/') && FORBIDDEN.test(line))
+    if (refused !== undefined) unread.add(`logs: ${refused.trim()}`)
     return how(stdout)
   }
   const ofPlace = async (place: Place): Promise<[Place, LogLine[]]> => {

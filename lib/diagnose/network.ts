@@ -14,6 +14,7 @@ export function policyCauses(about: Case): Cause[] {
   const shut = pods.flatMap((pod) =>
     service.spec.ports.flatMap(({ port, targetPort = port }) => {
       const number = portNumber(pod, targetPort)
+      if (number === undefined) return []
       const selecting = policies.filter((policy) => selects(policy, pod) && governs(policy, 'Ingress'))
       const admitted = selecting.some(({ spec }) =>
         spec.ingress.some((rule) => admits(rule, number, targetPort)),

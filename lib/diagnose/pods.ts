@@ -121,6 +121,8 @@ function probeCause(about: Case, place: Place, pod: SeenPod): Cause | undefined 
     .filter(({ reason }) => reason === 'Unhealthy')
     .slice(-1)
   const kind = /liveness|startup/i.exec(failed?.message ?? '')?.[0].toLowerCase() ?? 'readiness'
+  if (failed && /connection refused/.test(failed.message) && isYoung(about, pod))
+    return mayStart(about, place, pod, failed)
   if (failed && PROBES.some(([pattern]) => pattern.test(failed.message)))
     return probeOf(about, place, name, kind, failed)
   if (failed && /deadline exceeded|timeout/i.test(failed.message)) return slowProbe(about, place, pod, failed)
@@ -135,6 +137,25 @@ function probeCause(about: Case, place: Place, pod: SeenPod): Cause | undefined 
     [...evidence, ...last.map(({ text }) => told(text))],
     logsOf(about.site, name),
   )
+}
+
+/** For so long after its creation a program may not listen yet, in ms. */
+const STARTING = 20_000
+
+const isYoung = ({ now }: Case, { metadata }: SeenPod): boolean =>
+  now - Date.parse(metadata.creationTimestamp ?? '') < STARTING
+
+function mayStart(about: Case, place: Place, { metadata: { name } }: SeenPod, { message }: Happened): Cause {
+  const what = 'a pod does not listen yet: it may still be starting'
+  const cause = causeOf(
+    about,
+    place,
+    'not-ready',
+    what,
+    [`${name}: ${message}`],
+    describePod(about.site, name),
+  )
+  return { ...cause, certainty: 'possible' }
 }
 
 function probeOf(about: Case, place: Place, pod: string, kind: string, { message }: Happened): Cause {
