@@ -1,0 +1,293 @@
+import { describe, expect, test } from 'bun:test'
+import { diagnosisLines, firstLine } from '../../../lib/diagnose/lines.ts'
+import type { Policy, Scene } from '../../../lib/diagnose/seen.ts'
+import { healthy, ids, notReady, podsOf, record, saying, spoiled } from './scenes.ts'
+
+const DATABASE = JSON.stringify({
+  level: 'warn',
+  message: 'readiness check failed',
+  error: 'Error: connect ECONNREFUSED db.internal:5432',
+})
+
+const waits = (reason: string, message: string) => ({
+  state: { waiting: { reason, message } },
+  restartCount: 0,
+})
+const died = (reason: string, exitCode: number) => ({
+  restartCount: 3,
+  state: { waiting: { reason: 'CrashLoopBackOff', message: 'back-off' } },
+  lastState: { terminated: { reason, exitCode } },
+})
+const probe = (scene: Scene, color: 'blue' | 'green', message: string): Scene['events'] =>
+  podsOf(scene, color).map(({ metadata }) => ({
+    kind: 'Event',
+    involvedObject: { kind: 'Pod', name: metadata.name },
+    type: 'Warning',
+    reason: 'Unhealthy',
+    message,
+  }))
+
+const policy = (spec: Partial<Policy['spec']>): Policy => ({
+  kind: 'NetworkPolicy',
+  metadata: {
+    name: 'shut',
+    uid: '',
+    resourceVersion: '',
+    generation: 0,
+    labels: {},
+    annotations: {},
+    ownerReferences: [],
+  },
+  spec: { podSelector: { matchLabels: {}, matchExpressions: [] }, policyTypes: [], ingress: [], ...spec },
+})
+const port = (number: number, endPort?: number) => ({
+  from: [],
+  to: [],
+  ports: [{ port: number, ...(endPort && { endPort }) }],
+})
+
+test('what is healthy is called healthy', () => {
+  const diagnosis = spoiled(() => {})
+  expect(diagnosis).toMatchObject({
+    healthy: true,
+    causes: [],
+    first: 'No color fails.',
+    colors: { blue: [], green: [] },
+  })
+  expect(diagnosisLines(diagnosis)[0]).toBe('healthy: nothing was found that is wrong')
+  expect(firstLine(diagnosis)).toBeUndefined()
+})
+
+describe('the true one first', () => {
+  test.each<[string, string, (scene: Scene) => Partial<Scene> | void]>([
+    [
+      'image',
+      'idle pods that wait for it',
+      (scene) => notReady(scene, 'blue', waits('ImagePullBackOff', 'not found')),
+    ],
+    [
+      'configuration',
+      'a Secret',
+      (scene) => notReady(scene, 'blue', waits('CreateContainerConfigError', 'secret "x" not found')),
+    ],
+    ['crash', 'by itself', (scene) => notReady(scene, 'blue', died('Error', 1))],
+    ['out-of-memory', 'and it crashes for it', (scene) => notReady(scene, 'blue', died('OOMKilled', 137))],
+    [
+      'database',
+      'and it crashes for it',
+      (scene) => (notReady(scene, 'blue', died('Error', 1)), saying(scene, 'blue', DATABASE)),
+    ],
+    [
+      'database',
+      'unready, endpoints gone, address silent',
+      (scene) => {
+        notReady(scene, 'green')
+        saying(scene, 'green', DATABASE)
+        for (const slice of scene.slices) for (const end of slice.endpoints) end.conditions.ready = false
+        return { answers: [{ at: 'live', path: '/', ms: 1, failure: 'ECONNREFUSED' }] }
+      },
+    ],
+    [
+      'probe',
+      'a path that is not there',
+      (scene) => (
+        notReady(scene, 'blue'),
+        { events: probe(scene, 'blue', 'Readiness probe failed: HTTP probe failed with statuscode: 404') }
+      ),
+    ],
+    [
+      'cpu-limit',
+      'too slow for its probe',
+      (scene) => {
+        notReady(scene, 'blue')
+        for (const { spec } of podsOf(scene, 'blue'))
+          for (const { resources } of spec.containers) resources.limits.cpu = '50m'
+        return { events: probe(scene, 'blue', 'Readiness probe failed: Get "x": context deadline exceeded') }
+      },
+    ],
+    ['one-pod', 'of two', (scene) => saying(scene, 'green', 'Error: disk full', 8, 1)],
+    [
+      'schema',
+      'and requests fail for it',
+      (scene) => saying(scene, 'green', 'ERROR: relation "moods" does not exist'),
+    ],
+    [
+      'release-errors',
+      'answers with 500',
+      () => ({ answers: [{ at: 'live', path: '/', status: 500, ms: 3 }] }),
+    ],
+    [
+      'migration',
+      'of the last attempt',
+      () => ({ last: record({ message: 'The migration failed: job/app-migrate: BackoffLimitExceeded' }) }),
+    ],
+    ['waits-for-resume', 'verified and not opened', () => ({ last: record({ outcome: 'verified' }) })],
+    ['abandoned', 'an open record, and no holder', () => ({ last: record({ outcome: 'open' }) })],
+    [
+      'network-policy',
+      'nobody is let in, and nobody answers',
+      () => ({
+        policies: [policy({})],
+        answers: [{ at: 'live', path: '/', ms: 2000, failure: 'no whole answer within 2 s' }],
+      }),
+    ],
+    [
+      'dns',
+      'no such name',
+      () => ({ resolved: { host: 'chat.example.com', addresses: [], failure: 'ENOTFOUND' } }),
+    ],
+  ])('%s: %s', (id, _, spoil) => {
+    const diagnosis = spoiled(spoil)
+    expect(ids(diagnosis)[0]).toBe(id)
+    expect(diagnosis.healthy).toBe(false)
+  })
+})
+
+describe('do both colors fail?', () => {
+  test('the live one alone: going back helps', () => {
+    const { first, causes } = spoiled((scene) => saying(scene, 'green', 'Error: boom'))
+    expect(first).toContain('Only green fails, where users are; blue is well, so going back helps')
+    expect(causes[0]?.next).toContain('scripts/rollback-deployment.ts --env production')
+  })
+  test('both: it is what they share, and nothing sends users back', () => {
+    const { first, causes } = spoiled((scene) => {
+      for (const color of ['blue', 'green'] as const) {
+        saying(scene, color, DATABASE)
+        notReady(scene, color)
+      }
+    })
+    expect(first).toStartWith('Both colors fail')
+    expect(causes[0]).toMatchObject({ id: 'database', what: expect.stringContaining('(db.internal:5432)') })
+    expect(causes.map(({ next }) => next).join()).not.toContain('rollback')
+  })
+  test('the idle one alone: no user is there', () => {
+    const { first } = spoiled((scene) => notReady(scene, 'blue', died('Error', 1)))
+    expect(first).toBe('Only blue fails, where no user is; green is well.')
+  })
+  test('a color that was scaled down does not fail', () => {
+    const { healthy: well, colors } = spoiled(({ objects }) => {
+      const gone = objects.filter(
+        ({ metadata, kind }) => !(kind === 'Pod' && metadata.labels.color === 'blue'),
+      )
+      for (const one of gone)
+        if (one.kind === 'Deployment' && one.metadata.name.endsWith('blue')) one.spec.replicas = 0
+      return { objects: gone }
+    })
+    expect([well, colors]).toEqual([true, { blue: [], green: [] }])
+  })
+})
+
+describe('what is no trouble', () => {
+  test.each<[string, (scene: Scene) => Partial<Scene> | void]>([
+    ['four lines of errors', (scene) => saying(scene, 'green', 'Error: client went away', 2)],
+    [
+      'errors of yesterday',
+      (scene) => (saying(scene, 'green', 'Error: boom', 50), { now: scene.now + 86_400_000 }),
+    ],
+    ['a database that was away while a pod started', (scene) => saying(scene, 'green', DATABASE, 1)],
+    ['a policy that admits by a range', () => ({ policies: [policy({ ingress: [port(2000, 4000)] })] })],
+    [
+      'a policy for other pods',
+      () => ({
+        policies: [policy({ podSelector: { matchLabels: { app: 'other' }, matchExpressions: [] } })],
+      }),
+    ],
+    ['a policy for what goes out', () => ({ policies: [policy({ policyTypes: ['Egress'] })] })],
+    [
+      'a record that succeeded',
+      () => ({
+        last: record({
+          outcome: 'succeeded',
+          checks: [{ gate: 'ui', name: 'x', verdict: 'failed', expected: '', seen: '' }],
+        }),
+      }),
+    ],
+    ['policies that may not be read', () => ({ policies: undefined })],
+  ])('%s', (_, spoil) => expect(spoiled(spoil)).toMatchObject({ healthy: true }))
+})
+
+test('the policy that keeps pods from their database is named', () => {
+  const { causes } = spoiled((scene) => {
+    notReady(scene, 'green')
+    saying(scene, 'green', DATABASE)
+    return { policies: [policy({ policyTypes: ['Egress'], egress: [port(443)] })] }
+  })
+  expect(causes[0]).toMatchObject({
+    id: 'database',
+    next: expect.stringContaining('describe networkpolicy shut'),
+  })
+  expect(causes[0]?.evidence).toContain('NetworkPolicy shut lets nothing out to port 5432')
+})
+
+test('a name that leads elsewhere than to the balancer, and for how long it is kept', () => {
+  const { causes } = spoiled(({ objects }) => {
+    for (const one of objects) {
+      if (one.kind !== 'Service') continue
+      one.spec.type = 'LoadBalancer'
+      one.status.loadBalancer.ingress = [{ ip: '203.0.113.9' }]
+    }
+    return { resolved: { host: 'chat.example.com', addresses: [{ address: '203.0.113.1', ttl: 3600 }] } }
+  })
+  expect(causes[0]).toMatchObject({ id: 'dns', certainty: 'possible' })
+  expect(causes[0]?.evidence.join()).toContain('up to 3600 s (TTL)')
+})
+
+test('a rolling environment has one place, and no selector of a color', () => {
+  const { causes, first } = spoiled(({ site }) => ({ site: { ...site, strategy: 'rolling' } }))
+  expect([causes.filter(({ id }) => id === 'selector'), first]).toEqual([[], 'No color fails.'])
+})
+
+test('every cause ends in a command that says where: context and namespace, or the environment', () => {
+  const { causes } = spoiled((scene) => {
+    notReady(scene, 'green', died('Error', 1))
+    saying(scene, 'blue', DATABASE)
+    return {
+      last: record({
+        to: { color: 'blue', version: '1.0.0' },
+        checks: [{ gate: 'smoke', name: 'x', verdict: 'failed', expected: 'a', seen: 'b' }],
+      }),
+      slices: [],
+    }
+  })
+  expect(causes.length).toBeGreaterThan(2)
+  for (const { next } of causes)
+    expect(next).toMatch(/^kubectl --context=sandbox --namespace=\S+ |--env production/)
+})
+
+const told = (spoil: (scene: Scene) => Partial<Scene> | void) => diagnosisLines(spoiled(spoil))
+
+describe('as people read it', () => {
+  test('80 columns, but for what is pasted', () => {
+    const lines = told((scene) => {
+      saying(scene, 'green', `Error: ${'long words of an application '.repeat(30)}`)
+      return { unread: ['logs: '.repeat(40)] }
+    })
+    // Two columns are the terminal's own indent.
+    expect(lines.filter((line) => line.length > 78 && !/^ +(kubectl|bun) /.test(line))).toEqual([])
+  })
+  test('a line that plays terminal is only shown', () => {
+    const lines = told((scene) => saying(scene, 'green', 'Error: \u001B[2J\u202Eevil ##[error]x\r\nfake'))
+    for (const evil of ['\u001B', '\u202E', '\r', '##[']) expect(lines.join('\n')).not.toContain(evil)
+  })
+  test('what is only possible is no first look', () => {
+    const possible = spoiled(() => ({ policies: [policy({})] }))
+    expect([ids(possible), possible.healthy, firstLine(possible)]).toEqual([
+      ['network-policy'],
+      true,
+      undefined,
+    ])
+  })
+  test('a failed deployment is told one cause and one command', () => {
+    const line =
+      firstLine(spoiled((scene) => notReady(scene, 'blue', waits('ErrImagePull', 'not found')))) ?? ''
+    expect(line.split('\n')).toEqual([
+      'First look: blue (idle): its image cannot be pulled',
+      expect.stringMatching(/^  kubectl .* describe pod /),
+    ])
+  })
+})
+
+test('the recorded state is what the code reads', () => {
+  expect(podsOf(healthy(), 'green')).toHaveLength(2)
+  expect(healthy().answers.length).toBeGreaterThan(10)
+})
