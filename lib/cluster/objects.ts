@@ -97,7 +97,7 @@ const containerStatus = z.object({
 
 export type ContainerStatus = z.infer<typeof containerStatus>
 
-const container = z.object({
+export const container = z.object({
   ports: z.array(z.object({ name: z.string().default(''), containerPort: z.number() })).default([]),
   resources: z
     .object({ limits: z.record(z.string(), z.union([z.string(), z.number()]).transform(String)).default({}) })

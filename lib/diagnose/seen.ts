@@ -1,9 +1,9 @@
 /** What a diagnosis is made from: one reading of the cluster, of the logs and of the address that users have. */
 import { z } from 'zod'
 import type { Place } from '../app/color.ts'
-import { quantities } from '../app/quantity.ts'
 import {
   autoscaler,
+  container,
   deployment,
   endpointSlice,
   lease,
@@ -17,11 +17,7 @@ import type { Environment } from '../settings/file.ts'
 const strings = z.record(z.string(), z.string()).default({})
 const portName = z.union([z.string(), z.number()])
 
-const container = z.object({
-  name: z.string(),
-  ports: z.array(z.object({ name: z.string().optional(), containerPort: z.number() })).default([]),
-  resources: z.object({ limits: quantities }).prefault({}),
-})
+const namedContainer = container.extend({ name: z.string() })
 
 const seenService = service.extend({
   spec: service.shape.spec.extend({
@@ -41,7 +37,7 @@ const seenService = service.extend({
 
 const seenPod = pod.extend({
   spec: z
-    .object({ nodeName: z.string().default(''), containers: z.array(container).default([]) })
+    .object({ nodeName: z.string().default(''), containers: z.array(namedContainer).default([]) })
     .prefault({}),
 })
 
