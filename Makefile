@@ -71,7 +71,7 @@ check: install ## formatter, type-aware linter, types
 	tsc
 
 # Every test file is in one of these; tests/house.test.ts sees to it. Quick: no cluster, no browser, nothing measured.
-QUICK := tests/house.test.ts tests/makefile.test.ts tests/examples tests/k8s tests/lib tests/scripts tests/workflows \
+QUICK := tests/house.test.ts tests/makefile.test.ts tests/docs tests/examples tests/k8s tests/lib tests/scripts tests/workflows \
   $(patsubst %,tests/verify/%.test.ts,gates performance-comparison performance-verdicts redact results \
     security-address security-alarms security-example security-judges security-nginx security-refused security smoke \
     ui-report)

@@ -68,8 +68,15 @@ export const answersOf = ({ answers, live }: Case, place: Place): Answered[] =>
 export const isWrong = ({ failure, status = 0, wanted }: Answered): boolean =>
   failure !== undefined || status >= 500 || wanted !== undefined
 
-/** How many lines of errors are more than everyday noise. */
-const MANY = 5
+/** How many lines of errors are more than everyday noise; and where every request is answered rightly. */
+const MANY = { unseen: 5, answered: 20 } as const
+
+/** Whether a color's log holds more errors than noise. */
+export function hasManyErrors(about: Case, place: Place): boolean {
+  const answers = answersOf(about, place)
+  const well = answers.length > 0 && !answers.some(isWrong)
+  return errorLines(about.logs[place] ?? [], about.now).length >= (well ? MANY.answered : MANY.unseen)
+}
 
 /** Why a color is not well, a clause each; empty where it is. A color without pods, which nobody asked for, is well. */
 export function sickness(about: Case, place: Place): string[] {
@@ -83,7 +90,7 @@ export function sickness(about: Case, place: Place): string[] {
     ...(bad > 0 && state.ready.length >= wanted(state) ? [`${bad} new pods are not ready`] : []),
     ...(state.refused === undefined ? [] : ['no more pods can be created']),
     ...(wrong > 0 ? [`${wrong} of ${answersOf(about, place).length} requests answered wrongly or not`] : []),
-    ...(errors >= MANY ? [`${errors} lines of errors in its log`] : []),
+    ...(hasManyErrors(about, place) ? [`${errors} lines of errors in its log`] : []),
   ]
 }
 
@@ -91,4 +98,13 @@ export function sickness(about: Case, place: Place): string[] {
 export const called = ({ live }: Case, place: Place): string => {
   if (place === 'plain') return 'the app'
   return place === live ? `${place} (where users are)` : `${place} (idle)`
+}
+
+/** Where going back leads to: a color that is well, and that nobody has just gone back from. */
+export function wayBack(about: Case): Place | undefined {
+  const { idle, observed } = about
+  if (!idle || stateOf(about, idle).ready.length === 0 || sickness(about, idle).length > 0) return undefined
+  const { kind, from } = observed.switch ?? {}
+  const left = (kind === 'rollback' || kind === 'automatic-rollback') && from?.color === idle
+  return left ? undefined : idle
 }

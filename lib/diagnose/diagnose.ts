@@ -1,7 +1,7 @@
 /** From what was seen to what is wrong: whether both colors fail, and the causes, the true one first. Pure. */
 import type { Place } from '../app/color.ts'
 import { addressCauses } from './address.ts'
-import { arranged, places, sickness, stateOf, type Case } from './case.ts'
+import { arranged, places, sickness, wayBack, type Case } from './case.ts'
 import { ranked, script, type Cause } from './cause.ts'
 import { recordCauses, writerCauses } from './checks.ts'
 import { errorCauses } from './errors.ts'
@@ -50,7 +50,7 @@ export function diagnosed(scene: Scene): Diagnosis {
 
 /** Do both fail? Then it is what they share, and going back does not help. */
 function bothFail(about: Case): string {
-  const { live, idle, site } = about
+  const { live, site } = about
   const failing = places(about).filter((place) => sickness(about, place).length > 0)
   if (failing.length === 0) return 'No color fails.'
   if (failing.length > 1)
@@ -58,7 +58,7 @@ function bothFail(about: Case): string {
   const [only] = failing
   if (only === 'plain' || live === undefined) return `${only ?? 'The app'} fails.`
   if (only !== live) return `Only ${only} fails, where no user is; ${live} is well.`
-  if (!idle || stateOf(about, idle).ready.length === 0)
-    return `${only} fails, where users are, and no other color is ready.`
-  return `Only ${only} fails, where users are; ${idle} is well, so going back helps: ${script(site, 'rollback-deployment')}`
+  const back = wayBack(about)
+  if (!back) return `Only ${only} fails, where users are, and there is nothing to go back to that is well.`
+  return `Only ${only} fails, where users are; ${back} is well, so going back helps: ${script(site, 'rollback-deployment')}`
 }

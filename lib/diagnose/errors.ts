@@ -1,6 +1,17 @@
 /** Many errors after a deployment: which color and which pods, since when, and what they cannot reach. Pure. */
 import type { Place } from '../app/color.ts'
-import { answersOf, called, isWrong, places, podsOf, sickness, stateOf, type Case } from './case.ts'
+import {
+  answersOf,
+  called,
+  hasManyErrors,
+  isWrong,
+  places,
+  podsOf,
+  sickness,
+  stateOf,
+  wayBack,
+  type Case,
+} from './case.ts'
 import { kubectl, logsOf, script, type Cause } from './cause.ts'
 import { errorLines, grouped, groupLine, recent, told } from './logs.ts'
 import { keepsFrom } from './network.ts'
@@ -95,38 +106,39 @@ function schema(about: Case, place: Place): Cause[] {
   return [{ ...base, id: 'schema', what, users: place === about.live, evidence, next }]
 }
 
-/** How many lines of errors are more than noise. */
-const MANY = 5
+/** Fewer lines than this are not told at all. */
+const FEW = 5
 
 /** Errors of one pod alone, among several: its node, or what it keeps for itself. */
 function onePod(about: Case, place: Place): Cause[] {
   const pods = podsOf(about, place)
   const errors = errorLines(about.logs[place] ?? [], about.now)
   const [only, ...others] = [...new Set(errors.map(({ pod }) => pod))]
-  if (only === undefined || others.length > 0 || pods.length < 2 || errors.length < MANY) return []
+  if (only === undefined || others.length > 0 || pods.length < 2 || errors.length < FEW) return []
   const node = about.pods.get(only)?.spec.nodeName
   const what = `${called(about, place)}: only ${only} of ${pods.length} pods logs errors`
   const evidence = [...grouped(errors).slice(0, 2).map(groupLine), node ? `it is on node ${node}` : '']
   const next = logsOf(about.site, only)
-  return [{ ...base, id: 'one-pod', what, users: place === about.live, evidence, next }]
+  const certainty = hasManyErrors(about, place) ? 'likely' : 'possible'
+  return [{ ...base, certainty, id: 'one-pod', what, users: place === about.live, evidence, next }]
 }
 
 /** The release itself answers with errors or logs them; where the other color is well, going back helps. */
 function ofRelease(about: Case, place: Place): Cause[] {
-  const { site, live, idle, observed } = about
+  const { site, live, observed } = about
   const errors = errorLines(about.logs[place] ?? [], about.now)
   const answers = answersOf(about, place)
   const wrong = answers.filter((answer) => isWrong(answer) && answer.failure === undefined)
-  if (wrong.length === 0 && errors.length < MANY) return []
+  if (wrong.length === 0 && errors.length < FEW) return []
   const version = stateOf(about, place).release?.version ?? 'its release'
   const paths = [...Map.groupBy(wrong, ({ path, status }) => `${path} answers ${status}`)]
   const since = place === observed.switch?.to.color ? `users are there since ${observed.switch.at}` : ''
-  const wayBack =
-    place === live && idle && sickness(about, idle).length === 0 && stateOf(about, idle).ready.length > 0
+  const back = place === live ? wayBack(about) : undefined
   const [pod] = podsOf(about, place)
   return [
     {
       ...base,
+      certainty: wrong.length > 0 || hasManyErrors(about, place) ? 'likely' : 'possible',
       id: 'release-errors',
       what: `${called(about, place)}: ${version} answers or logs errors`,
       users: place === live,
@@ -134,9 +146,9 @@ function ofRelease(about: Case, place: Place): Cause[] {
         ...paths.slice(0, 3).map(([what, same]) => `${what} (${same.length} of ${answers.length} requests)`),
         ...grouped(errors).slice(0, 3).map(groupLine),
         since,
-        wayBack ? `${idle} is well: going back helps` : '',
+        back ? `${back} is well: going back helps` : '',
       ],
-      next: wayBack
+      next: back
         ? script(site, 'rollback-deployment', '--reason', `${version} answers with errors`)
         : pod
           ? logsOf(site, pod.metadata.name)

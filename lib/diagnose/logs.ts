@@ -26,7 +26,7 @@ export const recent = (lines: readonly LogLine[], now: number): LogLine[] =>
 const LEVELS = ['level', 'severity', 'levelname', 'lvl', 'log.level']
 const ERROR_LEVEL = /^(error|err|fatal|crit(ical)?|alert|emerg(ency)?|panic|[56]0)$/i
 const ERROR_WORD =
-  /\b(error|fatal|panic|exception|traceback|unhandled|uncaught|segmentation fault)\b|\[(error|crit|alert|emerg)\]/i
+  /^[\w.]*(Error|Exception): |\b(error|fatal|panic|exception|traceback|unhandled|uncaught|segmentation fault)\b|\[(error|crit|alert|emerg)\]/i
 /** An access log's line: the status behind the request. */
 const SERVER_ERROR = /" 5\d\d( |$)/
 
@@ -38,8 +38,33 @@ export function isError(text: string): boolean {
   return ERROR_WORD.test(text) || SERVER_ERROR.test(text)
 }
 
+/** A client that went away is no error of the application, whatever its library makes of it. */
+const CLIENT_GONE =
+  /BrokenPipe|broken pipe|EPIPE|ECONNRESET|ConnectionResetError|connection reset by peer|client (disconnected|prematurely closed|closed connection)|request aborted/i
+const TRACEBACK = /^Traceback \(most recent call last\)/
+
 export const errorLines = (lines: readonly LogLine[], now: number): LogLine[] =>
-  recent(lines, now).filter(({ text }) => isError(text))
+  [...Map.groupBy(recent(lines, now), ({ pod }) => pod).values()]
+    .flatMap(whole)
+    .filter(({ text }) => isError(text) && !CLIENT_GONE.test(text))
+
+/**
+ * One line for each error of a pod: what is indented goes on with the line before, and what a Python traceback is about
+ * stands in its last line. A heading right before a traceback is of it.
+ */
+function whole(lines: readonly LogLine[]): LogLine[] {
+  const flush = lines.filter(({ text }) => !/^\s/.test(text))
+  return flush.filter((_, i) => !TRACEBACK.test(flush[i]?.text ?? '') && !isHeading(flush, i))
+}
+
+const isHeading = (lines: readonly LogLine[], i: number): boolean => {
+  const next = lines[i + 1]?.text ?? ''
+  return (
+    TRACEBACK.test(next) &&
+    /exception|error/i.test(lines[i]?.text ?? '') &&
+    parseJson(lines[i]?.text ?? '') === undefined
+  )
+}
 
 const MESSAGES = ['message', 'msg', 'event']
 const REASONS = ['error', 'err', 'exception', 'reason', 'err.message', 'error.message']

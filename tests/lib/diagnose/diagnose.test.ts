@@ -105,7 +105,7 @@ describe('the true one first', () => {
         return { events: probe(scene, 'blue', 'Readiness probe failed: Get "x": context deadline exceeded') }
       },
     ],
-    ['one-pod', 'of two', (scene) => saying(scene, 'green', 'Error: disk full', 8, 1)],
+    ['one-pod', 'of two', (scene) => saying(scene, 'green', 'Error: disk full', 25, 1)],
     [
       'schema',
       'and requests fail for it',
@@ -145,9 +145,20 @@ describe('the true one first', () => {
 
 describe('do both colors fail?', () => {
   test('the live one alone: going back helps', () => {
-    const { first, causes } = spoiled((scene) => saying(scene, 'green', 'Error: boom'))
+    const { first, causes } = spoiled((scene) => saying(scene, 'green', 'Error: boom', 12))
     expect(first).toContain('Only green fails, where users are; blue is well, so going back helps')
     expect(causes[0]?.next).toContain('scripts/rollback-deployment.ts --env production')
+  })
+  test('nothing sends users back to what was just gone back from', () => {
+    const { first, causes } = spoiled((scene) => {
+      saying(scene, 'green', 'Error: boom', 12)
+      const service = scene.objects.find(({ metadata }) => metadata.name === 'chatbot-platform')
+      const { annotations = {} } = service?.metadata ?? {}
+      const last = JSON.parse(annotations['deploy-scripts/switch'] ?? '')
+      annotations['deploy-scripts/switch'] = JSON.stringify({ ...last, kind: 'rollback' })
+    })
+    expect(first).toEndWith('there is nothing to go back to that is well.')
+    expect(JSON.stringify(causes)).not.toContain('rollback-deployment')
   })
   test('both: it is what they share, and nothing sends users back', () => {
     const { first, causes } = spoiled((scene) => {
@@ -179,6 +190,10 @@ describe('do both colors fail?', () => {
 
 describe('what is no trouble', () => {
   test.each<[string, (scene: Scene) => Partial<Scene> | void]>([
+    [
+      'errors now and then, where every request is answered',
+      (scene) => saying(scene, 'green', 'Error: a job failed', 9),
+    ],
     ['four lines of errors', (scene) => saying(scene, 'green', 'Error: client went away', 2)],
     [
       'errors of yesterday',

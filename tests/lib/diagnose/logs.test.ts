@@ -76,3 +76,37 @@ test('lines older than ten minutes are another trouble; one without a time count
   }))
   expect(errorLines(lines, now).map(({ at }) => at)).toEqual(['2026-11-28T18:20:01Z', ''])
 })
+
+describe('one error is one line', () => {
+  const of = (...texts: string[]) =>
+    errorLines(
+      texts.map((text) => ({ pod: 'a', at: '', text })),
+      0,
+    ).map(({ text }) => text)
+  test.each([
+    [
+      "KeyError: 'mood'",
+      [
+        'Exception in ASGI application',
+        'Traceback (most recent call last):',
+        '  File "app.py", line 3',
+        "KeyError: 'mood'",
+      ],
+    ],
+    [
+      'java.lang.IllegalStateException: no',
+      ['java.lang.IllegalStateException: no', '\tat com.example.App.main(App.java:3)'],
+    ],
+  ])('%s', (last, lines) => expect(of(...lines)).toEqual([last]))
+
+  test('a client that went away is none', () => {
+    const python = [
+      'Exception occurred during processing of request from (1)',
+      'Traceback (most recent call last):',
+      '  File "x"',
+    ]
+    expect(
+      of(...python, 'ConnectionResetError: [Errno 104] Connection reset by peer', 'Error: write EPIPE'),
+    ).toEqual([])
+  })
+})
