@@ -69,6 +69,15 @@ export async function raiseBounds(
   })
 }
 
+/** Sets both bounds, for a time in which a color is to have so many pods. @throws as `restoreBounds` */
+export async function holdBounds(
+  world: World,
+  { autoscaler: found }: ColorState,
+  wanted: Omit<AutoscalerBounds, 'name'>,
+): Promise<void> {
+  if (found) await setBounds(world, found, wanted)
+}
+
 /** Its status changes all the time, so only a token, where it has one, says whether it is as it was read (S3). */
 async function setBounds(
   world: World,

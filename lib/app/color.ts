@@ -62,6 +62,8 @@ export const switchForm = z.object({
   reason: z.string().optional(),
   /** The selector holds both colors for a while, on the way from `from` to `to`. */
   overlap: z.boolean().optional(),
+  /** Of an overlap in steps (`switch: gradual`): whether few pods of `to` serve, or all of them. */
+  gradual: z.enum(['first', 'full']).optional(),
 })
 
 export type Switch = z.infer<typeof switchForm>

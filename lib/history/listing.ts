@@ -76,7 +76,9 @@ export function inFull(record: DeploymentRecord): string[] {
   ]
 }
 
-function switchLine({ converged, firstNew, lastOld, requests, failures }: Proof): string {
+function switchLine({ share, converged, firstNew, lastOld, requests, failures }: Proof): string {
+  if (share !== undefined)
+    return `${Math.round(share * 100)} % of pods shared for a while; ${failures} of ${requests} requests failed`
   const [first, last] = [firstNew, lastOld].map((ms) => (ms === undefined ? '?' : seconds(ms)))
   return `converged ${seconds(converged)}, first new ${first}, last old ${last}; ${failures} of ${requests} requests failed`
 }

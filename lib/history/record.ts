@@ -28,6 +28,8 @@ export type Outcome = (typeof outcomes)[number]
 const step = z.object({ name: z.string(), at: z.string(), ms: z.number().optional() })
 
 const proof = z.object({
+  /** While both colors served on purpose: which part of all pods were the new color's, once they had converged. */
+  share: z.number().optional(),
   /** ms from asking for the patch */
   converged: z.number(),
   firstNew: z.number().optional(),

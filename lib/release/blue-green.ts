@@ -21,13 +21,13 @@ import { bake } from './bake.ts'
 import { beforeUsers } from './before-users.ts'
 import { ensureLive } from './fence.ts'
 import { verify } from './gates.ts'
+import { openGradually } from './gradual.ts'
 import { paintColor } from './paint-color.ts'
 import { planDeployment, refuseFailedDigest, type Plan, type Request } from './plan.ts'
 import { repair } from './repair.ts'
 import type { Ending } from './settle.ts'
 import { settleForward } from './settle-forward.ts'
 import { superseding } from './supersede.ts'
-import { switchOver } from './switchover.ts'
 import { underLock, type Found, type Held } from './under-lock.ts'
 
 /**
@@ -67,7 +67,7 @@ export async function openToUsers(
   const { from, to, replicas: atLeast } = plan
   const underway = await beforeUsers(attempt, request, plan, async () => {
     if (from) await keepPace(attempt, { color: to, live: from, atLeast }, () => ensureLive(attempt, from))
-    return await switchOver(attempt, { kind: 'deploy', from, to, atLeast })
+    return await openGradually(attempt, { kind: 'deploy', from, to, atLeast })
   })
   return await bake(attempt, { from, to }, underway, () => settleForward(attempt, { from, to }, underway))
 }

@@ -25,7 +25,8 @@ import { goBack, settleBack } from './way-back.ts'
 /** Whether anything was left to do; what is said is how it was left. */
 export function leftBehind(observed: Observed, open: readonly DeploymentRecord[]): string[] {
   return open.map(({ id, kind, by, startedAt, to }) => {
-    const moved = observed.switch?.id === id ? 'after' : 'before'
+    const { id: last, overlap } = observed.switch ?? {}
+    const moved = last !== id ? 'before' : overlap ? 'in the middle of' : 'after'
     return `the ${kind} of ${to.version} to ${to.color} by ${by} (${startedAt}, ${id}) stopped ${moved} its switch`
   })
 }

@@ -20,9 +20,16 @@ export function showPlan({ environment }: World, plan: Plan, gates: Gates): stri
     `deploy   ${to}  ${next.version}  ${shortImage(next.image)}`,
     `pods     ${replicas}${from ? `, as many as ${from} has or the manifests say` : ''}`,
     `gates    ${gates.names.join(', ')}`,
+    ...(from && environment.switch === 'gradual' ? [`switch   ${steps(environment, to, replicas)}`] : []),
     ...(from ? [`after    drain ${seconds(drain)}, then ${afterSwitch} ${from}`] : []),
     `undo     bun scripts/rollback-deployment.ts --env ${environment.name}`,
   ]
+}
+
+function steps({ gradual }: World['environment'], to: string, replicas: number): string {
+  const { first, hold, full } = gradual
+  const few = first < replicas ? `${first} of ${replicas} pods of ${to} for ${seconds(hold)}, ` : ''
+  return `gradual, beside all that is live: ${few}all of ${to} for ${seconds(full)}`
 }
 
 export function showRolling(

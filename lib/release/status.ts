@@ -73,11 +73,18 @@ function live(site: Site, observed: Observed): { live: Color | undefined; proble
   try {
     const color = liveColor(site, observed)
     if (!isOverlap(site.app, observed.service?.spec.selector ?? {})) return { live: color }
-    return { live: color, problem: 'both colors are selected: an overlap switch has not been finished' }
+    return { live: color, problem: halfway(color, observed) }
   } catch (error) {
     if (!(error instanceof DeployError)) throw error
     return { live: undefined, problem: error.message }
   }
+}
+
+function halfway(live: Color, { switch: last, colors: states }: Observed): string {
+  if (!last?.gradual) return 'both colors are selected: an overlap switch has not been finished'
+  const step = last.gradual === 'first' ? 'first step of two' : 'last step of two'
+  const [entered, left] = [other(live), live].map((color) => `${states[color].ready.length} of ${color}`)
+  return `gradual: both colors are selected, ${step}: pods ready ${entered} beside ${left}`
 }
 
 function rollbackTakes(site: Site, observed: Observed): string {

@@ -10,10 +10,10 @@ import { refuseHeld } from '../history/hold.ts'
 import { newEntry, type DeploymentRecord } from '../history/record.ts'
 import { readRecord } from '../history/store.ts'
 import { recorded, type Attempt } from './attempt.ts'
+import { openGradually } from './gradual.ts'
 import { repair } from './repair.ts'
 import type { Ending } from './settle.ts'
 import { settleForward } from './settle-forward.ts'
-import { switchOver } from './switchover.ts'
 import { wasLeft, wasLive } from './target.ts'
 import { underLock } from './under-lock.ts'
 import { comesBack, enter, type Way } from './way-back.ts'
@@ -106,7 +106,7 @@ async function forward(attempt: Attempt, { from, to }: Way): Promise<Ending> {
   const needed = Math.max(1, capacity(colors[from]))
   // Its pods may be on their way, since somebody has left it a moment ago.
   if ((colors[to].deployment?.spec.replicas ?? 0) >= needed) await waitServing(attempt, to, needed)
-  const underway = await switchOver(attempt, { kind: 'switch', from, to, atLeast: 1 })
+  const underway = await openGradually(attempt, { kind: 'switch', from, to, atLeast: 1 })
   return await settleForward(attempt, { from, to }, underway)
 }
 

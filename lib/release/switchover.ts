@@ -2,9 +2,10 @@
  * Users are sent forward to a color: S1 is asked once more, one patch moves them, the witness proves it, the live
  * URL is verified. What fails before the patch leaves them where they were; what fails after it brings them back.
  */
-import type { Color } from '../app/color.ts'
+import { other, type Color } from '../app/color.ts'
 import { capacity, isOverlap, liveColor, obstacles, obstaclesBack, strangers } from '../app/live.ts'
 import { observe, type Observed } from '../app/observe.ts'
+import { empty } from '../app/rollout.ts'
 import { seconds } from '../clock.ts'
 import type { World } from '../cluster/world.ts'
 import { DeployError, sentence } from '../errors.ts'
@@ -16,9 +17,10 @@ import type { Reached } from '../traffic/reach.ts'
 import { losses, proofOf, watchLive } from '../traffic/proof.ts'
 import type { Witness } from '../traffic/witness.ts'
 import type { Attempt } from './attempt.ts'
+import { ensureLive } from './fence.ts'
 import { verify } from './gates.ts'
 import { moveOf, ours, reportProof } from './move.ts'
-import { left } from './settle.ts'
+import { left, tidyUp } from './settle.ts'
 import { goBack } from './way-back.ts'
 
 export interface Change {
@@ -106,14 +108,14 @@ const halfway = ({ ms, lastOther = 'another color' }: Reached): string =>
   `New connections still met ${lastOther} ${seconds(ms)} after the cluster had followed (timeouts.reach)`
 
 /** Whether and how traffic may move, from one reading. Pure but for the clock. @throws DeployError (1) */
-function decide(attempt: Attempt, observed: Observed, { kind, from, to, atLeast }: Change): Move {
+export function decide(attempt: Attempt, observed: Observed, { kind, from, to, atLeast }: Change): Move {
   const { environment } = attempt
   if (from && liveColor(environment, observed) !== from) {
     throw new DeployError(`Traffic is no longer on ${from}: somebody else moved it. Nothing was switched`)
   }
   const needed = Math.max(atLeast, from ? capacity(observed.colors[from]) : 1)
   const missing = obstacles(observed.colors[to], needed)
-  if (environment.switch === 'overlap' && from) {
+  if (environment.switch !== 'direct' && from) {
     const strays = strangers(observed)
     if (strays.length > 0)
       missing.push(`an overlap would send users to ${strays.join(', ')}, which are no color's`)
@@ -123,7 +125,7 @@ function decide(attempt: Attempt, observed: Observed, { kind, from, to, atLeast 
 }
 
 /** Users' view before the switch. @throws DeployError (1) when the live URL leads nowhere, which would prove nothing */
-async function lookBefore(
+export async function lookBefore(
   { environment, clock, signal }: World,
   witness: Witness,
   ready: number,
@@ -138,7 +140,8 @@ async function lookBefore(
 }
 
 /**
- * An overlap switch that stopped halfway selects both colors: traffic goes back to the one it was leaving.
+ * An overlap switch that stopped halfway selects both colors: traffic goes back to the one it was leaving. After a
+ * gradual one, whose new color has been served for long, that one is emptied: nobody stays behind on it.
  * @returns whether there was anything to narrow
  */
 export async function narrow(world: World, lock: Lock, observed: Observed): Promise<boolean> {
@@ -155,5 +158,12 @@ export async function narrow(world: World, lock: Lock, observed: Observed): Prom
   const intent = { id, kind: 'repair', from: to, to: from, by: world.by, at } as const
   const token = { expected: lock.token, next: lock.token }
   await moveTraffic(world, { intent, to: { ...from, color }, service, token, atLeast: 1 }, () => {})
+  if (last.gradual) await tidyUp(world, () => emptyOther({ ...world, lock }, color))
   return true
+}
+
+async function emptyOther(world: World & { lock: Lock }, color: Color): Promise<void> {
+  const { colors } = await ensureLive(world, color)
+  const left = colors[other(color)]
+  if (left.deployment) await empty(world, left)
 }

@@ -51,15 +51,27 @@ const timeouts = z.strictObject({
   migration: duration.prefault('10m'),
 })
 
+const gradual = z.strictObject({
+  /** Pods of the new color that serve beside all of the live one at first: their share of all is users' share of it. */
+  first: count.default(1),
+  /** How long it is looked at whom they serve, and then again whom all pods of both colors serve. */
+  hold: duration.prefault('60s'),
+  full: duration.prefault('60s'),
+})
+
 function optional<T extends z.ZodType>(schema: T) {
   return z.union([z.literal(false), schema]).optional()
 }
 
 const settings = {
   strategy: z.enum(['blue-green', 'rolling']),
-  /** `overlap` sends traffic to both colors for a while; for load balancers that need it. */
-  switch: z.enum(['direct', 'overlap']),
+  /**
+   * `overlap` sends traffic to both colors for a while; for load balancers that need it. `gradual` sends a share of new
+   * connections to few pods of the new color first, then to all of them, and looks each time before it goes on.
+   */
+  switch: z.enum(['direct', 'overlap', 'gradual']),
   overlap: duration,
+  gradual,
   smoke,
   accounts: accounts.optional(),
   /** Kinds of checks beside smoke; `false` where one is not wanted. */
@@ -92,6 +104,7 @@ export const defaults = {
   strategy: 'blue-green',
   switch: 'direct',
   overlap: '10s',
+  gradual: {},
   smoke: [],
   verification: '5m',
   witness: {},

@@ -4,12 +4,20 @@ import type { Environment } from './file.ts'
 
 type Settings = Pick<
   Environment,
-  'strategy' | 'smoke' | 'witness' | 'performance' | 'ui' | 'pageQuality' | 'verification'
+  'strategy' | 'switch' | 'smoke' | 'witness' | 'performance' | 'ui' | 'pageQuality' | 'verification'
 >
 
 /** Each as the setting and what is wrong with it. Pure. */
 export function contradictions(settings: Settings): { setting: string; problem: string }[] {
-  return [...unjudged(settings), ...tooShort(settings)]
+  return [...unjudged(settings), ...unnamed(settings), ...tooShort(settings)]
+}
+
+/** While both colors serve, an answer that does not say whose it is proves nothing of either. */
+function unnamed({ switch: how, witness }: Settings): ReturnType<typeof contradictions> {
+  if (how !== 'gradual' || witness.color !== undefined) return []
+  const problem =
+    'gradual needs "witness.color": while both colors serve, it must be known which of them answers'
+  return [{ setting: 'switch', problem }]
 }
 
 /** Without a check of what users are on, every deployment would be undone after its switch: nothing is no pass (S6). */

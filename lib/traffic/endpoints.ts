@@ -87,7 +87,7 @@ export async function converge(
   })
 }
 
-async function endpointSlices(kubectl: Kubectl, name: string): Promise<EndpointSlice[]> {
+export async function endpointSlices(kubectl: Kubectl, name: string): Promise<EndpointSlice[]> {
   return await kubectl.objects(
     get(['endpointslices'], `--selector=kubernetes.io/service-name=${name}`),
     endpointSlice,

@@ -114,8 +114,9 @@ export function operations(
   ]
 }
 
+/** The whole intent is compared: one attempt may patch several times, with the same selector too. */
 const isOurs = ({ metadata }: Service, { intent }: Move): boolean =>
-  (metadata.annotations[key.switch] ?? '').includes(`"id":"${intent.id}","kind":"${intent.kind}"`)
+  metadata.annotations[key.switch] === JSON.stringify(intent)
 
 function refusal(
   error: unknown,
