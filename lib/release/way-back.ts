@@ -4,7 +4,7 @@
  * judged by the checks that it went live with, and nobody stays behind on a kept connection.
  */
 import { raiseBounds } from '../app/autoscaler.ts'
-import type { Color } from '../app/color.ts'
+import { key, type Color } from '../app/color.ts'
 import { scaleColor } from '../app/fenced.ts'
 import { byHand, capacity, obstaclesBack } from '../app/live.ts'
 import { observe, type ColorState, type Observed } from '../app/observe.ts'
@@ -21,7 +21,7 @@ import { moveTraffic, type Moved } from '../traffic/move.ts'
 import { proofOf, untilNobodyOn, watchLive } from '../traffic/proof.ts'
 import type { Witness } from '../traffic/witness.ts'
 import type { Attempt } from './attempt.ts'
-import { ensureLive, isOurs, TAKEN_OVER } from './fence.ts'
+import { ensureLive, isForeign, isOurs, TAKEN_OVER } from './fence.ts'
 import { verify } from './gates.ts'
 import { moveOf, ours, reportProof } from './move.ts'
 import { AfterSwitch, left, named, tidyUp, type Ending } from './settle.ts'
@@ -84,13 +84,16 @@ async function bringBack(attempt: Attempt, { from, to }: Way): Promise<Moved> {
       await startIfDown(attempt, to)
       const observed = await waitServing(attempt, to, 1)
       // What failed may be that somebody has gone back already: his is the last word.
-      if (!isOurs(observed, lock)) throw await left(attempt, from, new DeployError(TAKEN_OVER, Exit.locked))
+      const token = observed.service?.metadata.annotations[key.lock]
+      if (token === undefined || isForeign(token, lock))
+        throw await left(attempt, from, new DeployError(TAKEN_OVER, Exit.locked))
       const selector = observed.service?.spec.selector
       // An answer that was lost: users are back already.
       if (Bun.deepEquals(selector, { app: environment.app, color: to }))
         return { patchedAt: began, converged: clock.monotonic() - began }
       const way = { kind: 'automatic-rollback', from, to, atLeast: 1 } as const
-      const move = moveOf(attempt, observed, way, ours(attempt))
+      // Ours, or made void by this run when the answer to a patch was lost: then that one cannot land any more either.
+      const move = moveOf(attempt, observed, way, { expected: token, next: lock.token })
       return await moveTraffic(attempt, move, () => {})
     } catch (error) {
       const away = error instanceof KubectlError && error.refusal === 'Unreachable'

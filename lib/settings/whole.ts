@@ -13,8 +13,8 @@ export function contradictions(settings: Settings): { setting: string; problem: 
 }
 
 /** While both colors serve, an answer that does not say whose it is proves nothing of either. */
-function unnamed({ switch: how, witness }: Settings): ReturnType<typeof contradictions> {
-  if (how !== 'gradual' || witness.color !== undefined) return []
+function unnamed({ strategy, switch: how, witness }: Settings): ReturnType<typeof contradictions> {
+  if (strategy === 'rolling' || how !== 'gradual' || witness.color !== undefined) return []
   const problem =
     'gradual needs "witness.color": while both colors serve, it must be known which of them answers'
   return [{ setting: 'switch', problem }]

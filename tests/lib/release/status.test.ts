@@ -81,6 +81,24 @@ describe('status', () => {
       { live: 'blue' },
       [/^problem {3}both colors are selected: an overlap switch has not been finished$/],
     ],
+    ...(['first', 'full'] as const).map(
+      (gradual): [string, (rehearsal: Rehearsal) => unknown, object, RegExp[]] => [
+        `in the ${gradual} step of a gradual switch`,
+        ({ cluster }) => {
+          const both = withSwitch({ from: last.to, to: last.from, overlap: true, gradual }, {})
+          cluster.objects.set(`Service/${APP}`, { ...both, spec: { selector: { app: APP } } } as never)
+          cluster.put(deployment('green', made('1.1.0'), 1))
+        },
+        { live: 'blue' },
+        [
+          new RegExp(
+            `^problem {3}gradual: both colors are selected, ${gradual === 'first' ? 'first' : 'last'} step of two: ` +
+              'pods ready 1 of green beside 2 of blue$',
+          ),
+          /^rollback {2}is one patch, to 1\.0\.0 in blue: 2 pods are ready$/,
+        ],
+      ],
+    ),
     [
       'locked',
       ({ cluster }) =>

@@ -178,6 +178,15 @@ describe('what is wrong with all of it together', () => {
     ])
   })
 
+  test('a switch in steps is refused where answers do not say whose they are', () => {
+    const told =
+      'gradual needs "witness.color": while both colors serve, it must be known which of them answers'
+    const gradual = { ...unwitnessed, smoke, switch: 'gradual' }
+    expect(problems(gradual)).toEqual([`deploy.yaml:14: test: switch: ${told}`])
+    expect(problems({ ...gradual, strategy: 'rolling' })).toEqual([])
+    expect(problems({ ...gradual, witness: { color: 'color' } })).toEqual([])
+  })
+
   test('a deadline that the checks cannot keep is refused, where it is set', () => {
     const problem =
       'expected at least 2 m 33 s, since the checks follow one another: performance 33 s, ui.timeout 2 m 0 s'
