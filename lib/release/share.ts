@@ -22,7 +22,7 @@ export interface Stage {
   /** How long it is looked at, in ms. */
   for: number
   /** What the witness has lost in this step, as a sentence; undefined as long as it is no more than is allowed. */
-  lost(): string | undefined
+  lost: () => string | undefined
 }
 
 /** Looks for as long as it is told to; throws when users must go back, and says why. */

@@ -60,12 +60,13 @@ const TEMPORARY: DeploymentRecord['temporary'] = {
   replicas: [{ color: 'green', release: LOCK, replicas: PODS }],
 }
 
+const nothing = () => Promise.resolve(false)
+
 async function open(
   { world, observed }: Rehearsal,
   { watch, says = {}, about = {} }: { watch?: Watch; says?: Record<string, Says>; about?: object } = {},
 ): Promise<DeploymentRecord> {
   const seen = await observed()
-  const nothing = () => Promise.resolve(false)
   return await underLock(world, seen, { id: LOCK }, gates(says), nothing, async (held) => {
     const ends = {
       from: { color: 'blue', ...made('1.0.0') },
@@ -136,8 +137,12 @@ describe('openGradually', () => {
       'create Lease chat-deploy',
       service,
       'create record',
-      ...[scaling, green, service],
-      ...[service, scaling, green],
+      scaling,
+      green,
+      service,
+      service,
+      scaling,
+      green,
       service,
       scaling,
       'patch lease chat-deploy',
@@ -475,23 +480,23 @@ describe('the answer to a patch is lost', () => {
   })
 })
 
-describe('killed while both colors serve', () => {
-  async function killed(step: Step): Promise<Rehearsal> {
-    const rehearsal = verified()
-    // As SIGKILL leaves it: nothing that comes after reaches the cluster.
-    rehearsal.clock.during.set(HOLD[step], () => {
-      rehearsal.cluster.intercept = () => UNREACHABLE
-      rehearsal.interrupt()
-    })
-    await failure(open(rehearsal))
-    rehearsal.cluster.intercept = () => undefined
-    const { world, cluster, clock } = rehearsal
-    const { signal } = new AbortController()
-    const kubectl = new Kubectl(world.environment, cluster, clock, signal)
-    const observed = () => observe(APP, kubectl)
-    return { ...rehearsal, observed, world: { ...world, kubectl, signal } }
-  }
+async function killed(step: Step): Promise<Rehearsal> {
+  const rehearsal = verified()
+  // As SIGKILL leaves it: nothing that comes after reaches the cluster.
+  rehearsal.clock.during.set(HOLD[step], () => {
+    rehearsal.cluster.intercept = () => UNREACHABLE
+    rehearsal.interrupt()
+  })
+  await failure(open(rehearsal))
+  rehearsal.cluster.intercept = () => undefined
+  const { world, cluster, clock } = rehearsal
+  const { signal } = new AbortController()
+  const kubectl = new Kubectl(world.environment, cluster, clock, signal)
+  const observed = () => observe(APP, kubectl)
+  return { ...rehearsal, observed, world: { ...world, kubectl, signal } }
+}
 
+describe('killed while both colors serve', () => {
   test.each(steps)(
     'in %s: a repair ends on the live color, and nobody stays behind on the new one',
     async (step) => {

@@ -86,14 +86,15 @@ test('sharedProof: when the other color answered last says nothing while it is m
   })
 })
 
+const witness = (samples: Sample[]): Witness => ({
+  samples,
+  connections: 1,
+  skipped: 0,
+  next: () => Promise.resolve(),
+  stop: () => Promise.resolve(samples),
+})
+
 describe('untilMet', () => {
-  const witness = (samples: Sample[]): Witness => ({
-    samples,
-    connections: 1,
-    skipped: 0,
-    next: () => Promise.resolve(),
-    stop: () => Promise.resolve(samples),
-  })
   const met = async (samples: Sample[], said?: string) => {
     await using rehearsal = rehearse()
     return await failure(untilMet(rehearsal.world, witness(samples), since, 'green', () => said))
@@ -111,15 +112,16 @@ describe('untilMet', () => {
     expect((await met([], '9 of 9 requests failed')).message).toBe('9 of 9 requests failed'))
 })
 
+const served = async (selector: object, atLeast = 2, extra?: object) => {
+  await using rehearsal = rehearse()
+  const { cluster, world } = rehearsal
+  running(cluster, { blue: '1.0.0', green: '1.1.0' }, 'blue')
+  cluster.object('Service', APP).spec = { selector }
+  if (extra) cluster.put({ ...service('x'), kind: 'Pod', spec: {}, ...extra })
+  return await failure(bothServe(world, 'green', atLeast))
+}
+
 describe('bothServe', () => {
-  const served = async (selector: object, atLeast = 2, extra?: object) => {
-    await using rehearsal = rehearse()
-    const { cluster, world } = rehearsal
-    running(cluster, { blue: '1.0.0', green: '1.1.0' }, 'blue')
-    cluster.object('Service', APP).spec = { selector }
-    if (extra) cluster.put({ ...service('x'), kind: 'Pod', spec: {}, ...extra } as never)
-    return await failure(bothServe(world, 'green', atLeast))
-  }
   const stray = { metadata: { name: 'debug', labels: { app: APP } }, status: { phase: 'Running' } }
 
   test('all pods of both', async () => expect((await served({ app: APP })).code).toBe(0))
