@@ -26,7 +26,7 @@ const record = z.looseObject({
   message: z.string().optional(),
   drift: z.string().optional(),
   allowedFailedDigest: z.string().optional(),
-  steps: z.array(z.looseObject({ name: z.string() })),
+  steps: z.array(z.looseObject({ name: z.string(), at: z.string() })),
   checks: z.array(
     z.looseObject({
       gate: z.string(),

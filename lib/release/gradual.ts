@@ -99,7 +99,7 @@ async function shrink(attempt: Attempt, { from, to }: GradualChange, pods: numbe
 function tooMany({ colors, pods }: Observed, color: Color, wanted: number): string[] {
   const ending = pods.filter((pod) => pod.metadata.labels.color === color && isEnding(pod))
   const leaving = Math.max(0, colors[color].own.length - wanted) + ending.length
-  return leaving > 0 ? [`${leaving} pods of ${color} still to go`] : []
+  return leaving > 0 ? [`pods of ${color} still to go: ${leaving}`] : []
 }
 
 /** A deployment's record knows from the start what an autoscaler gets back; that of a switch alone must be told (S4). */

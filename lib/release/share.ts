@@ -87,7 +87,7 @@ export async function share(course: Course, step: Step): Promise<void> {
     await grow(attempt, change, step.pods, lost)
     await bothServe(attempt, to, step.pods)
     converged = clock.monotonic() - since.patchedAt
-    log.info(`${pods.entered} pods of ${to} serve beside ${pods.stayed} of ${from}`)
+    log.info(`serving: ${pods.entered} of ${to} beside ${pods.stayed} of ${from}`)
     await untilMet(attempt, witness, since, to, lost)
     await Promise.all([clock.sleep(environment.witness.after, signal), witness.next()])
     await byWitness(attempt, { ...stage, for: 0 })

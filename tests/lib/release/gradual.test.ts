@@ -320,7 +320,7 @@ const cases: Case[] = [
       cluster.put({ apiVersion: 'v1', kind: 'Pod', metadata, status })
     },
     code: 70,
-    message: /^green did not come down to 1 within 10 m 0 s: 1 pods of green still to go$/,
+    message: /^green did not come down to 1 within 10 m 0 s: pods of green still to go: 1$/,
     users: live('blue'),
     outcome: 'failed',
   },

@@ -157,6 +157,16 @@ describe('status', () => {
     ])
   })
 
+  test('what was interrupted while both colors are selected is neither before its switch nor after it', async () => {
+    const { data } = await status(
+      ({ cluster }) => cluster.put(withSwitch({ overlap: true }, { app: APP })),
+      (rehearsal) => entries(rehearsal).slice(1, 2),
+    )
+    expect(data.unfinished).toEqual([
+      expect.stringMatching(/\(.*, 01\) stopped in the middle of its switch$/),
+    ])
+  })
+
   test('rolling has one place and no color', async () => {
     const { data, lines } = await status(
       ({ cluster }) => cluster.put(deployment('plain', made('1.0.0'))),

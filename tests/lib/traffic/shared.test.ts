@@ -94,12 +94,12 @@ const witness = (samples: Sample[]): Witness => ({
   stop: () => Promise.resolve(samples),
 })
 
-describe('untilMet', () => {
-  const met = async (samples: Sample[], said?: string) => {
-    await using rehearsal = rehearse()
-    return await failure(untilMet(rehearsal.world, witness(samples), since, 'green', () => said))
-  }
+const met = async (samples: Sample[], said?: string) => {
+  await using rehearsal = rehearse()
+  return await failure(untilMet(rehearsal.world, witness(samples), since, 'green', () => said))
+}
 
+describe('untilMet', () => {
   test('the new color has answered', async () => expect((await met([sample(1100, 'green')])).code).toBe(0))
 
   test('an answer of before is none: what nobody has met is never called well', async () => {
