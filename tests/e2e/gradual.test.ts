@@ -18,17 +18,16 @@ const KILLED = 137
 const AGAIN = ['--allow-failed-digest', 'a rehearsal']
 const BOUNDS = { min: 2, max: 4 }
 
-const gradually = (): Settings => ({
+const GRADUAL: Settings = {
   switch: 'gradual',
   gradual: { first: 1, hold: '1s', full: '1s' },
   witness: { ...WITNESS, before: '300ms', after: '500ms' },
   drain: '100ms',
-  lock: '6s',
-})
+}
 
-async function live(replicas = 2): Promise<Workspace> {
-  const settings = gradually()
-  const workspace = await stage().open({ replicas, autoscaler: BOUNDS, settings }, '1.0.0', '2.0.0')
+async function live(replicas = 2, settings: Settings = {}): Promise<Workspace> {
+  const wishes = { replicas, autoscaler: BOUNDS, settings: { ...GRADUAL, ...settings } }
+  const workspace = await stage().open(wishes, '1.0.0', '2.0.0')
   exits(await workspace.deploy('1.0.0'), 0)
   return workspace
 }
@@ -163,7 +162,10 @@ async function rollBackIn(workspace: Workspace, step: string): Promise<void> {
   const hold = step === 'first' ? '60s' : '500ms'
   workspace.configure({ gradual: { first: 1, hold, full: '60s' } })
   const run = workspace.start('deploy', VERSION)
+  let over = false
+  void run.ended.then(() => (over = true))
   await until(`the ${step} step`, async () => {
+    if (over) return true
     const told = await workspace.kubectl('get', 'service', APP, '-o', 'jsonpath={.metadata.annotations}')
     return told.includes(`gradual\\":\\"${step}`) || undefined
   })
@@ -175,7 +177,7 @@ async function rollBackIn(workspace: Workspace, step: string): Promise<void> {
 }
 
 safely('S4: a gradual switch that is stopped anywhere ends on one color, and loses nobody', async () => {
-  const workspace = await live()
+  const workspace = await live(2, { lock: '12s' })
   const shim = kubectlShim(workspace)
   const stop = endpoints(workspace)
   const traffic = await workspace.traffic(40, 6)
