@@ -190,6 +190,10 @@ verify: install ## check what is live in ENV
 status: install ## what is live in ENV, who holds the lock, what a rollback would take
 	bun scripts/deployment-status.ts --env $(ENV) --config $(CONFIG)
 
+.PHONY: monitor
+monitor: install ## both colors of ENV side by side: health, and every metric, for ten minutes
+	bun scripts/monitor-deployment.ts --env $(ENV) --config $(CONFIG) --for 10m
+
 .PHONY: history
 history: install ## what was deployed to ENV, by whom, and what users met
 	bun scripts/deployment-history.ts --env $(ENV) --config $(CONFIG)

@@ -18,8 +18,12 @@ export type Script =
   | 'switch-traffic'
   | 'verify-deployment'
   | 'diagnose-deployment'
+  | 'monitor-deployment'
   | 'lock'
   | 'rollback-drill'
+
+/** They write no evidence. */
+const KEEPS_NOTHING: readonly Script[] = ['deployment-history', 'diagnose-deployment', 'monitor-deployment', 'lock']
 
 export type Settings = Readonly<{ [name: string]: unknown }>
 
@@ -124,9 +128,7 @@ export class Workspace {
     options: Options = {},
     before: readonly string[] = [],
   ): Started {
-    const out = ['deployment-history', 'diagnose-deployment', 'lock'].includes(script)
-      ? []
-      : ['--out', this.reports]
+    const out = KEEPS_NOTHING.includes(script) ? [] : ['--out', this.reports]
     const command = [process.execPath, `scripts/${script}.ts`, '--config', this.config, ...out, ...flags]
     return start([...before, ...command], {
       ...options,

@@ -3,10 +3,12 @@
  * kubectl would hand it on. What goes wrong with a Prometheus is done to it.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { arrange } from '../../lib/app/observe.ts'
 import type { World } from '../../lib/cluster/world.ts'
 import { Kubectl } from '../../lib/cluster/kubectl.ts'
 import { systemClock } from '../../lib/clock.ts'
 import type { Output } from '../../lib/command.ts'
+import { meter } from '../../lib/monitor/measured.ts'
 import { difference } from '../../lib/monitor/readings.ts'
 import type { Snapshot, Unknown } from '../../lib/monitor/source.ts'
 import { sourceOf } from '../../lib/monitor/sources.ts'
@@ -120,7 +122,7 @@ describe.skipIf(programs.prometheus === null)('with prometheus, which is a packa
         expect(gauges['startTime']).toBeWithin(Date.now() / 1000 - 600, Date.now() / 1000)
         expect(gauges).toHaveProperty('databaseConnections')
       }
-      expect(slow).toBeWithin(0.004, 0.6)
+      expect(slow).toBeWithin(0.004, 11)
       expect(notCovered.join('\n')).toContain('No request is marked as a check of a deployment')
     },
   )
@@ -153,6 +155,28 @@ describe.skipIf(programs.prometheus === null)('with prometheus, which is a packa
       ),
     ).toBe(true)
     expect(await source.past('green', { from: 0, to: 60_000 })).toEqual({})
+  })
+
+  test('whoever looks sees nearly the same by both, and what only nodes count is unknown without it', async () => {
+    const world = withPrometheus()
+    const observed = arrange(place.app, [])
+    const by = await meter(world)(observed)
+    expect(by).toMatchObject({ by: 'Prometheus', problems: [] })
+    for (const values of Object.values(by.values)) expect(Object.keys(values)).toEqual(['blue', 'green'])
+    const { by: name, problems, values } = await meter(worldOf({}))(observed)
+    expect({ name, problems }).toEqual({ name: "the pods' own /metrics", problems: [] })
+    const missing = Object.keys(by.values).filter((metric) => !Object.hasOwn(values, metric))
+    expect(missing).toEqual(['network', 'restarts'])
+    expect(values.requests?.green).toBeWithin(1, 1000)
+    expect(values.errors?.green).toBeWithin(0.05, 0.45)
+    expect(values.p50?.blue).toBeWithin(0.0001, 0.5)
+    expect(values.memory?.blue).toBeWithin(20e6, 2e9)
+    expect(values.memoryOfLimit?.blue).toBeCloseTo((values.memory?.blue ?? 0) / 2 ** 29, 5)
+    for (const metric of ['cpu', 'messages'] as const) {
+      const [own = 0, other = 0] = [values[metric]?.blue, by.values[metric]?.blue]
+      expect(own).toBeGreaterThan(0)
+      expect(Math.max(own, other) / Math.min(own, other)).toBeLessThan(20)
+    }
   })
 
   /** Looks at both, as a bake does; the pods answer for it, and what was counted in all is told beside it. */

@@ -43,6 +43,18 @@ const figures = (scrape: number, pod = 'p'): Series[] => [
 ]
 const now = (scrape: number): Series => [{ figure: 'now' }, 905 + 15 * scrape]
 
+/** What a pod does not count, another may. */
+const ones = (scrape: number): Series[] => [
+  figure('p', 'errors/all', 50),
+  figure('p', 'errors/at', 900 + 15 * scrape),
+  figure('p', 'slow/all', 50),
+  figure('new', 'start/at', 900 + 15 * scrape),
+  figure('q', 'slow/all', 10),
+  figure('q', 'slow/good', 4),
+  figure('q', 'databaseErrors/bad', 7),
+  figure('q', 'start/at', 900 + 15 * scrape),
+]
+
 /** Stands in for Prometheus, from the moment when it is watched on as a test wants. */
 function prometheus(looks: (scrape: number) => Response | Promise<Response>) {
   const seen = { queries: [] as string[], scrape: 0, tokens: [] as (string | null)[] }
@@ -117,16 +129,6 @@ describe('what Prometheus answers', () => {
   })
 
   test('no failures are none only where requests are counted; no good ones say nothing', async () => {
-    const ones = (scrape: number): Series[] => [
-      figure('p', 'errors/all', 50),
-      figure('p', 'errors/at', 900 + 15 * scrape),
-      figure('p', 'slow/all', 50),
-      figure('new', 'start/at', 900 + 15 * scrape),
-      figure('q', 'slow/all', 10),
-      figure('q', 'slow/good', 4),
-      figure('q', 'databaseErrors/bad', 7),
-      figure('q', 'start/at', 900 + 15 * scrape),
-    ]
     const { url } = prometheus((scrape) => answer([now(scrape), ...ones(scrape)]))
     const found = await (await sourceOf(worldOf({ prometheus: url }))).source.look()
     expect('pods' in found && found.pods.map(({ pod, counters }) => [pod, counters])).toEqual([
