@@ -89,9 +89,11 @@ function shown(value: number | undefined, unit: Metric['unit']): string {
       return `${rounded(value)}/s`
     case 's':
       return value < 1 ? `${rounded(value * 1000)} ms` : `${rounded(value)} s`
-    default:
-      return rounded(value)
+    case 'short':
+    case 'none':
+      break
   }
+  return rounded(value)
 }
 
 const rounded = (value: number): string =>

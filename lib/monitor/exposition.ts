@@ -1,5 +1,5 @@
 /**
- * What a process says of itself, in Prometheus' text format, and selectors of it. Strict: a line that is none makes the
+ * What a process says of itself, in Prometheus' text format. Strict: a line that is none makes the
  * whole unreadable, since what is missing would count as zero.
  * https://prometheus.io/docs/instrumenting/exposition_formats/
  */
@@ -70,43 +70,4 @@ function valueOf(text: string): number | undefined {
   if (text === 'NaN') return Number.NaN
   if (/^[+-]?Inf$/.test(text)) return text.startsWith('-') ? -Infinity : Infinity
   return /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text) ? Number(text) : undefined
-}
-
-const MATCHER = new RegExp(
-  String.raw`\s*(${LABEL})\s*(=~|!~|!=|=)\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')\s*(?:,|$)`,
-  'y',
-)
-const SELECTOR = new RegExp(String.raw`^\s*(${NAME})?\s*(?:\{([\s\S]*)\})?\s*$`)
-
-/** Whether labels are selected; a label that is not there is the empty one. */
-export type Selector = (labels: Readonly<Record<string, string>>) => boolean
-
-/** A selector of PromQL; undefined for any other expression, and for a regular expression that is JavaScript's no. */
-export function parseSelector(text: string): Selector | undefined {
-  const [whole, name, inside = ''] = SELECTOR.exec(text) ?? []
-  if (whole === undefined || (name === undefined && inside.trim() === '')) return undefined
-  const matchers: Selector[] = name === undefined ? [] : [({ __name__ }) => __name__ === name]
-  let at = 0
-  while (inside.slice(at).trim() !== '') {
-    MATCHER.lastIndex = at
-    const [part, label, operator, quoted] = MATCHER.exec(inside) ?? []
-    if (part === undefined || label === undefined || operator === undefined || quoted === undefined)
-      return undefined
-    const matcher = matcherOf(label, operator, unquoted(quoted))
-    if (!matcher) return undefined
-    matchers.push(matcher)
-    at += part.length
-  }
-  return (labels) => matchers.every((matches) => matches(labels))
-}
-
-function matcherOf(label: string, operator: string, value: string): Selector | undefined {
-  const wanted = !operator.startsWith('!')
-  if (!operator.endsWith('~')) return (labels) => ((labels[label] ?? '') === value) === wanted
-  try {
-    const pattern = new RegExp(`^(?:${value})$`, 's')
-    return (labels) => pattern.test(labels[label] ?? '') === wanted
-  } catch {
-    return undefined
-  }
 }

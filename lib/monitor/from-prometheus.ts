@@ -84,19 +84,28 @@ export function prometheusSource(
       last = figures
       return snapshotOf(figures, asking)
     },
-    past: async (color, { from, to }) => {
+    past: async (color, window) => {
       const site = await siteOf()
       if ('unknown' in site) return {}
-      const query = figuresQuery(indicators, { ...site, color })
-      const moments = await range(server, query, { from, to, step: every })
-      if ('unknown' in moments) return {}
-      const snapshots = moments.flatMap(({ at, samples }) => {
-        const figures = figuresOf(samples, indicators, site)
-        return 'unknown' in figures ? [] : [{ at, pods: figures.pods }]
-      })
-      return readingsOf(snapshots, color)
+      const then = await snapshots(server, { ...site, color }, indicators, { ...window, step: every })
+      return 'unknown' in then ? {} : readingsOf(then, color)
     },
   }
+}
+
+/** How the counters stood at each step of a time that has passed; a moment of which nothing certain is known is left out. */
+export async function snapshots(
+  server: Server,
+  site: Site,
+  indicators: readonly Indicator[],
+  window: { from: number; to: number; step: number },
+): Promise<Snapshot[] | Unknown> {
+  const moments = await range(server, figuresQuery(indicators, site), window)
+  if ('unknown' in moments) return moments
+  return moments.flatMap(({ at, samples }) => {
+    const figures = figuresOf(samples, indicators, site)
+    return 'unknown' in figures ? [] : [{ at, pods: figures.pods }]
+  })
 }
 
 interface Asked {

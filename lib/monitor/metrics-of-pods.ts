@@ -1,6 +1,6 @@
 /** The table's metrics from what pods said at two moments, as Prometheus would reckon them. Pure. */
 import type { Place } from '../app/color.ts'
-import { parseSelector } from './exposition.ts'
+import { parseSelector } from '../settings/selector.ts'
 import {
   bothColors,
   fill,

@@ -1,15 +1,40 @@
 /** How a release is watched once users are on it: `bake` in deploy.yaml. */
 import { z } from 'zod'
 import { count, duration, httpUrl, path } from './scalars.ts'
+import { parseSelector } from './selector.ts'
+
+/** Indicators that need not be declared. */
+const BUILT_IN = ['errors', 'slow', 'databaseErrors', 'probes']
 
 const share = z.number().gt(0).max(1)
 
 /** PromQL selectors of counters, in which `{{app}}`, `{{namespace}}` and `{{color}}` stand for a place. */
-const query = z.string().min(1)
-const indicator = z.union([
-  z.strictObject({ title: z.string().optional(), all: query, bad: query, most: share }),
-  z.strictObject({ title: z.string().optional(), all: query, good: query, most: share }),
-])
+const query = z
+  .string()
+  .refine(
+    (text) => !/\{\{(?!(app|namespace|color)\}\})/.test(text),
+    'expected no other placeholder than {{app}}, {{namespace}} and {{color}}',
+  )
+  .refine(
+    (text) => parseSelector(text) !== undefined,
+    'expected the selector of a counter in PromQL, such as orders_total{color=~"{{color}}",status="failed"}: no function, no range',
+  )
+const indicator = z
+  .strictObject({
+    title: z.string().optional(),
+    /** All of what is counted, and of it the bad ones; or the good ones, where the bad ones have no counter. */
+    all: query,
+    bad: query.optional(),
+    good: query.optional(),
+    /** The share of bad ones that is never tolerated. */
+    most: share,
+  })
+  .transform(({ bad, good, ...rest }, context) => {
+    if (bad !== undefined && good === undefined) return { ...rest, bad }
+    if (good !== undefined && bad === undefined) return { ...rest, good }
+    context.addIssue({ code: 'custom', message: 'expected either "bad" or "good"' })
+    return z.NEVER
+  })
 export type Indicator = z.infer<typeof indicator>
 
 export const bake = z.strictObject({
@@ -46,7 +71,13 @@ export const bake = z.strictObject({
     .prefault({}),
   /** Ratios of the team's own, beside those that are built in. */
   indicators: z
-    .record(z.string().regex(/^[a-z][A-Za-z0-9]*$/, 'expected a name such as checkoutErrors'), indicator)
+    .record(
+      z
+        .string()
+        .regex(/^[a-z][A-Za-z0-9]*$/, 'expected a name such as checkoutErrors')
+        .refine((name) => !BUILT_IN.includes(name), `expected another name than ${BUILT_IN.join(', ')}`),
+      indicator,
+    )
     .default({}),
   /** Requests a second by which the live URL and the color that was left are asked all the time. */
   probes: count.max(50).default(2),

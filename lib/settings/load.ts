@@ -99,6 +99,8 @@ function told(issue: z.core.$ZodIssue): Problem[] {
   const { path: location, message } = issue
   if (issue.code === 'unrecognized_keys')
     return issue.keys.map((name) => ({ location: [...location, name], message: 'unknown setting' }))
+  if (issue.code === 'invalid_key')
+    return issue.issues.map((inside) => ({ location, message: inside.message }))
   if (issue.code !== 'invalid_union') return [{ location, message }]
   // A kind that may be `false`: what is wrong is inside it, unless it is something else altogether.
   const inside = issue.errors.flat().flatMap(told)

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { Counter, Gauge, Histogram, Registry, Summary } from 'prom-client'
-import { parseExposition, parseSelector } from '../../../lib/monitor/exposition.ts'
+import { parseExposition } from '../../../lib/monitor/exposition.ts'
 import type { Sample } from '../../../lib/monitor/prometheus.ts'
 
 const sample = (labels: Record<string, string>, value: number): Sample => ({ labels, value })
@@ -72,35 +72,4 @@ describe('the text format', () => {
       expect(parseExposition(line)).toHaveProperty('problem')
     expect(performance.now() - started).toBeLessThan(2000)
   })
-})
-
-describe('a selector', () => {
-  const labels = { __name__: 'a_total', route: '/x', status: '503', color: 'green' }
-  test.each([
-    ['a_total', true],
-    ['b_total', false],
-    ['a_total{status=~"5.."}', true],
-    ['a_total{status=~"5."}', false],
-    ['a_total{status!~"5.."}', false],
-    [' a_total { route!="/health" , color=~"blue|green" , } ', true],
-    ['{__name__=~\'a_.+\',verification!="true"}', true],
-    ['a_total{verification=""}', true],
-    ['a_total{route="\\"/x"}', false],
-  ])('%s: %p', (text, selected) => {
-    expect(parseSelector(text)?.(labels)).toBe(selected)
-  })
-
-  test.each([
-    '',
-    '{}',
-    'rate(a[5m])',
-    'a + b',
-    'a{b="c"',
-    'a{b}',
-    'a{b=~"("}',
-    'a[5m]',
-    'sum(a)',
-    'a{b="c"} offset 5m',
-    '1',
-  ])('%s is none', (text) => expect(parseSelector(text)).toBeUndefined())
 })
