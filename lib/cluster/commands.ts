@@ -63,6 +63,10 @@ export const getNamed = (...names: string[]): Command =>
 export const getFromPod = (namespace: string, pod: string, port: number, path: string): Command =>
   kubectl('get', `--raw=/api/v1/namespaces/${namespace}/pods/${pod}:${port}/proxy${path}`)
 
+/** What the cluster's metrics server says of an app's pods, where there is one. */
+export const getUsage = (namespace: string, app: string): Command =>
+  kubectl('get', `--raw=/apis/metrics.k8s.io/v1beta1/namespaces/${namespace}/pods?labelSelector=app%3D${app}`)
+
 export const currentContext = (): Command => kubectl('config', 'current-context')
 
 export const create = (): Command => kubectl('create', UNCHECKED, ...INPUT, ...JSON_OUTPUT)

@@ -10,6 +10,7 @@ import { metricsOf, type Values } from './metrics-of-pods.ts'
 import { hear, type Heard } from './pods.ts'
 import { instant, type Server } from './prometheus.ts'
 import { serverOf } from './sources.ts'
+import { usageOf } from './usage.ts'
 import type { Unknown } from './source.ts'
 
 export interface Measured {
@@ -27,6 +28,25 @@ export const placesOf = (strategy: 'blue-green' | 'rolling'): readonly Place[] =
 
 /** Measures each time it is called. What does not answer is no failure. @throws what the world's signal was aborted with */
 export function meter(world: World): (observed: Observed) => Promise<Measured> {
+  const measure = meterOf(world)
+  return async (observed) => {
+    const measured = await measure(observed)
+    const { cpu, memory } = measured.values
+    const places = placesOf(world.environment.strategy).filter(
+      (place) => observed.colors[place].own.length > 0,
+    )
+    if (places.every((place) => cpu?.[place] !== undefined && memory?.[place] !== undefined)) return measured
+    const usage = await usageOf(world, observed, places)
+    const values = {
+      ...measured.values,
+      cpu: { ...usage.cpu, ...cpu },
+      memory: { ...usage.memory, ...memory },
+    }
+    return { ...measured, values }
+  }
+}
+
+function meterOf(world: World): (observed: Observed) => Promise<Measured> {
   const { environment } = world
   const server = serverOf(world, environment.bake === false ? bakeForm.parse({}) : environment.bake)
   let last: Heard | undefined

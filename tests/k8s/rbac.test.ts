@@ -22,6 +22,7 @@ const deployer = {
   'pods/log': ['get'],
   'pods/portforward': ['get', 'create'],
   'pods/proxy': ['get'],
+  'pods.metrics.k8s.io': ['get', 'list'],
   'replicasets.apps': read,
   resourcequotas: read,
   serviceaccounts: [...read, ...write, 'delete'],
