@@ -17,6 +17,7 @@ const { newId } = await import('../lib/history/record.ts')
 const { namedImage } = await import('../lib/image/named.ts')
 const { resolveDigest } = await import('../lib/image/registry.ts')
 const { run } = await import('../lib/release/deployment.ts')
+const { reported } = await import('../lib/report/after.ts')
 const { resume } = await import('../lib/release/resume.ts')
 const { withFirstLook } = await import('../lib/diagnose/first-line.ts')
 const { choiceOf, gatesOf } = await import('../verify/gates.ts')
@@ -29,6 +30,7 @@ const usage = `Usage: bun scripts/deploy.ts --env NAME (--version|--image|--rele
   --release FILE   the image of a release file, which docker-build.ts leaves
   --until verified   stop when its gates have passed; --resume ID opens it
   --reason TEXT    why; goes into the history
+  --because WHAT   incident:ID and the like: it counts as rework
   --skip KINDS     leave out kinds of checks (needs --reason; is recorded)
   --dry-run        show the plan and stop
   --yes            do not ask (needed where there is no terminal)
@@ -38,8 +40,7 @@ const usage = `Usage: bun scripts/deploy.ts --env NAME (--version|--image|--rele
   --override WHY   deploy what lacks a proof that is required; is recorded
   --ack BOX WHY    answer for a box of the checklist; repeatable; is recorded
   --allow-failed-digest WHY   deploy what was rolled back or taken back
-  --context NAME   the kube context; it must be the environment's
-  --config FILE    default deploy.yaml
+  --context NAME   the kube context; --config FILE   default deploy.yaml
   --out DIR        evidence goes to DIR/ID; default reports
   --json, --verbose   the record as data, also of a failure; whole differences
 
@@ -56,6 +57,7 @@ const options = {
   until: { type: 'string' },
   resume: { type: 'string' },
   reason: { type: 'string' },
+  because: { type: 'string' },
   skip: { type: 'string' },
   'dry-run': { type: 'boolean' },
   yes: { type: 'boolean' },
@@ -70,7 +72,7 @@ const options = {
 if (import.meta.main) {
   await main(usage, options, async (script) => {
     const { flags, log } = script
-    const world = realWorld(script)
+    const world = realWorld(script, reported)
     const { app, name, namespace, context, image: repository } = world.environment
     const waiting = text(flags, 'resume')
     const named = waiting === undefined ? namedImage(flags, repository) : undefined
@@ -78,6 +80,7 @@ if (import.meta.main) {
       id: newId(Date.now()),
       clean: flags.clean === true,
       reason: text(flags, 'reason'),
+      because: text(flags, 'because'),
       until: untilOf(flags),
       supersede: text(flags, 'supersede'),
       waitFor: milliseconds(flags, 'wait-for-lock'),

@@ -13,6 +13,7 @@ import { unfinished } from '../lib/history/store.ts'
 import { repairAlone } from '../lib/release/switch-alone.ts'
 import { unattended } from '../lib/release/unattended.ts'
 import { statusLines, statusOf } from '../lib/release/status.ts'
+import { reported } from '../lib/report/after.ts'
 import { gatesOf } from '../verify/gates.ts'
 
 const usage = `Usage: bun scripts/deployment-status.ts --env NAME [--repair] [flags]
@@ -41,7 +42,7 @@ const options = {
 if (import.meta.main) {
   await main(usage, options, async (script) => {
     const { flags, log } = script
-    const world = realWorld(script)
+    const world = realWorld(script, reported)
     const { environment, kubectl } = world
     const context = text(flags, 'context')
     if (flags.repair || context) await checkContext(environment, context, kubectl)

@@ -19,6 +19,7 @@ const { checkContext } = await import('../lib/cluster/access.ts')
 const { DeployError } = await import('../lib/errors.ts')
 const { newId } = await import('../lib/history/record.ts')
 const { rollBack } = await import('../lib/release/rollback.ts')
+const { reported } = await import('../lib/report/after.ts')
 const { broughtBack, stateLine } = await import('../lib/release/show.ts')
 const { chooseTarget } = await import('../lib/release/target.ts')
 const { choiceOf, gatesOf } = await import('../verify/gates.ts')
@@ -32,8 +33,7 @@ const usage = `Usage: bun scripts/rollback-deployment.ts --env NAME [flags]
   --skip KINDS        leave out kinds of checks (needs --reason; is recorded)
   --dry-run           say what would be done and stop
   --yes               do not ask (needed where there is no terminal)
-  --context NAME      the kube context; it must be the environment's
-  --config FILE       default deploy.yaml
+  --context NAME      the kube context; --config FILE   default deploy.yaml
   --out DIR           evidence goes to DIR/ID; default reports
   --json              the record on standard output
   --verbose           the whole difference, and commands as a whole
@@ -58,7 +58,7 @@ const options = {
 if (import.meta.main) {
   await main(usage, options, async (script) => {
     const { flags, log } = script
-    const world = realWorld(script)
+    const world = realWorld(script, reported)
     const rolling = world.environment.strategy === 'rolling'
     const record = rolling ? await redeploy(script, world) : await back(script, world)
     if (!record) return log.print('Nothing was changed.')

@@ -9,6 +9,7 @@ import { common, confirm, data, main, milliseconds, realWorld, text } from '../l
 import { colors } from '../lib/app/color.ts'
 import { DeployError, Exit } from '../lib/errors.ts'
 import { newId } from '../lib/history/record.ts'
+import { reported } from '../lib/report/after.ts'
 import { switchAlone } from '../lib/release/switch-alone.ts'
 import { gatesOf } from '../verify/gates.ts'
 
@@ -45,7 +46,7 @@ const options = {
 if (import.meta.main) {
   await main(usage, options, async (script) => {
     const { flags, log } = script
-    const world = realWorld(script)
+    const world = realWorld(script, reported)
     const { environment, kubectl } = world
     const to = colors.find((color) => color === text(flags, 'to'))
     if (!to) throw new DeployError('--to is blue or green', Exit.usage)

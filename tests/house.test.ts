@@ -57,7 +57,7 @@ const floors = [
   ['app', 'cli'],
   ['monitor'],
   ['history', 'image', 'diagnose'],
-  ['traffic', 'preflight'],
+  ['traffic', 'preflight', 'report'],
   ['release'],
 ]
 const room = (file: string): string => (file.split('/').length === 2 ? 'hall' : (file.split('/')[1] ?? ''))

@@ -36,6 +36,8 @@ export interface Run {
   flags: Values
   log: TerminalLog
   signal: AbortSignal
+  /** Called however it ended, once it has said so; it never throws, and changes no exit code. */
+  after?: () => Promise<void>
 }
 
 /** Runs a script: parses its flags, prints its help, turns what it throws into a sentence and an exit code. */
@@ -54,16 +56,18 @@ export async function main(
   }
   const log = terminal(output, wantsColor())
   const stop = interruptible()
+  const run: Run = { flags: {}, log, signal: stop.signal }
   try {
-    const flags = parse(usage, options)
+    const flags = (run.flags = parse(usage, options))
     output.verbose = flags.verbose === true
     if (flags.help) process.stdout.write(usage)
-    else await body({ flags, log, signal: stop.signal })
+    else await body(run)
   } catch (error) {
     report(log, error, stop.signal, process.argv.includes('--json'))
   } finally {
     endAhead()
   }
+  await run.after?.()
 }
 
 /** Aborted by a signal that asks to stop. */
@@ -142,11 +146,12 @@ export function environmentOf(flags: Values): Environment {
 /** Where reports and evidence go. */
 export const reports = (flags: Values): string => text(flags, 'out') ?? 'reports'
 
-/** Everything a procedure may touch, for real. */
-export function realWorld({ flags, log, signal }: Run): World {
+/** Everything a procedure may touch, for real; `after` is called at the end of the run, where it has written to a record. */
+export function realWorld(run: Run, after?: (world: World) => Promise<void>): World {
+  const { flags, log, signal } = run
   const environment = environmentOf(flags)
   const sh = shell((line) => log.command(line))
-  return {
+  const world = {
     environment,
     kubectl: new Kubectl(environment, sh, systemClock, signal),
     shell: sh,
@@ -155,7 +160,12 @@ export function realWorld({ flags, log, signal }: Run): World {
     signal,
     by: actor(process.env),
     reports: reports(flags),
+    written: new Set(),
   }
+  run.after = async () => {
+    if (world.written.size > 0) await after?.(world)
+  }
+  return world
 }
 
 /** Who is at work: the person who started the CI run, or who sits at this machine. */

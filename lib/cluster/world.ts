@@ -19,4 +19,6 @@ export interface World {
   by: string
   /** The folder for renderings and evidence: each record has a folder of its own in it. */
   reports: string
+  /** Each record that this run has written to: what is made of them is made at its end. */
+  written?: Set<unknown> | undefined
 }

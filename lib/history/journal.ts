@@ -35,6 +35,7 @@ export async function openRecord(
   })
   const landed = () => asWritten(world.kubectl, entry)
   await world.kubectl.insist(create(), configMap, { input, landed })
+  world.written?.add(entry)
   return journal(world, entry)
 }
 
@@ -53,6 +54,7 @@ export function journal(world: World, entry: DeploymentRecord): Journal {
   }
   const save = (): void => {
     changed = true
+    world.written?.add(entry)
     sending ??= send().catch((error: unknown) => {
       sending = undefined
       world.log.warn(`The record could not be written: ${sentence(error)}`)
@@ -63,6 +65,7 @@ export function journal(world: World, entry: DeploymentRecord): Journal {
     save,
     close: async (outcome, message) => {
       await sending
+      world.written?.add(entry)
       endStep(entry, world.clock.now())
       entry.outcome = outcome
       entry.finishedAt = new Date(world.clock.now()).toISOString()

@@ -44,6 +44,17 @@ const proof = z.object({
   failuresBefore: z.number(),
   onNewConnections: z.number(),
   onKeptConnections: z.number(),
+  /** Requests over time: how many each color answered, and how many failed, from so many ms after the patch (`from`) in steps of `every` ms. */
+  series: z
+    .object({
+      from: z.number(),
+      every: z.number(),
+      blue: z.array(z.number()),
+      green: z.array(z.number()),
+      unnamed: z.array(z.number()),
+      failed: z.array(z.number()),
+    })
+    .optional(),
 })
 
 export type Proof = z.infer<typeof proof>
@@ -69,6 +80,8 @@ export const recordForm = z.object({
   strategy: z.enum(['blue-green', 'rolling']),
   by: z.string(),
   reason: z.string().optional(),
+  /** What made it necessary, such as `incident:4711`: it is rework then, as DORA counts it. */
+  because: z.string().optional(),
   startedAt: z.string(),
   finishedAt: z.string().optional(),
   from: switchForm.shape.from,

@@ -111,6 +111,7 @@ function entryOf({ gates, ...world }: Held, request: Request, plan: Plan): Deplo
     },
     reason: request.reason ?? request.supersede,
     ...(request.supersede !== undefined && { supersedes: observed.switch?.id }),
+    because: request.because,
     allowedFailedDigest: request.allowFailedDigest,
     override: request.override,
     acknowledged: request.acknowledged,

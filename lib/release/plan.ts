@@ -18,6 +18,8 @@ export interface Request {
   image: string
   version: string
   reason: string | undefined
+  /** What made it necessary, such as an incident: rework. */
+  because?: string | undefined
   /** Why a digest that was rolled back automatically may be tried again. */
   allowFailedDigest?: string | undefined
   /** What it lacks of what the environment requires, and why it is deployed all the same. */

@@ -129,6 +129,7 @@ function entryOf({ gates, ...world }: Held, request: Request, plan: RollingPlan)
     to: { color: 'plain', ...release },
     reason: request.reason ?? supersede,
     ...(supersede !== undefined && { supersedes: from?.release }),
+    because: request.because,
     allowedFailedDigest: request.allowFailedDigest,
     override: request.override,
     acknowledged: request.acknowledged,

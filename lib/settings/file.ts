@@ -98,6 +98,8 @@ const settings = {
   windows: windows.optional(),
   /** Where docs/monitoring-alerting-guide.md can be read: each alert links to its section. */
   runbooks: httpUrl.optional(),
+  /** A folder that each record which has ended is written into: it outlives the cluster's `history`. */
+  archive: z.string().min(1).optional(),
 }
 
 export const defaults = {

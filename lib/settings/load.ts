@@ -31,8 +31,9 @@ export function loadEnvironment(file: string, name: string | undefined, variable
   const { app, image } = data
   const from = (path: string): string => resolve(dirname(file), path)
   const ui = layers.ui && { ...layers.ui, specs: from(layers.ui.specs) }
+  const archive = layers.archive === undefined ? undefined : from(layers.archive)
   const requires = layers.requires && placed(layers.requires, data)
-  return { ...layers, name, app, image, manifests: from(layers.manifests), ui, requires, secrets }
+  return { ...layers, name, app, image, manifests: from(layers.manifests), ui, requires, archive, secrets }
 }
 
 type File = z.infer<typeof deployFile>

@@ -3,6 +3,7 @@ import type { Color } from '../app/color.ts'
 import type { World } from '../cluster/world.ts'
 import type { Proof } from '../history/record.ts'
 import type { Moved } from './move.ts'
+import { seriesOf } from './series.ts'
 import { leftBehind, startWitness, tally, type Sample, type Tally, type Witness } from './witness.ts'
 
 /** A witness of the live URL, asking already. */
@@ -18,7 +19,8 @@ export function proofOf(
   skipped = 0,
 ): Proof {
   const { reasons: _, requestsBefore: __, ...counted } = tally(samples, patchedAt, to)
-  return { converged, ...counted, ...(skipped > 0 && { skipped }) }
+  const series = seriesOf(samples, patchedAt)
+  return { converged, ...counted, ...(skipped > 0 && { skipped }), ...(series && { series }) }
 }
 
 /** When new connections led to the new color alone, as far as is known, in ms of the monotonic clock. */

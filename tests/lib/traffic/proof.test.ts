@@ -81,6 +81,14 @@ describe('losses', () => {
       lastOld: 100,
       lastOldOnNew: 50,
       lastOldOnKept: 100,
+      series: {
+        from: -100,
+        every: 100,
+        blue: [1, 1, 1, 0],
+        green: [0, 0, 0, 1],
+        unnamed: [0, 0, 0, 0],
+        failed: [0, 0, 0, 0],
+      },
     })
     expect(proofOf(moved, good, 'green', 7)).toMatchObject({ skipped: 7 })
   })

@@ -1,0 +1,248 @@
+/** One attempt as a page that stands alone. Pure. */
+import { objections } from '../check.ts'
+import type { DeploymentRecord } from '../history/record.ts'
+import { bakeSection, notificationsSection } from './bake-section.ts'
+import { latencyChart, stepsChart } from './charts.ts'
+import { checksSection } from './checks-section.ts'
+import { plain } from '../text.ts'
+import { short } from './commits.ts'
+import type { Report } from './gather.ts'
+import { html, inert, nothing, type Markup } from './markup.ts'
+import { moment, shownMs } from './shown.ts'
+import { section } from './section.ts'
+import { document } from './style.ts'
+import { figure } from './told.ts'
+import { figures, switchSection } from './users-section.ts'
+
+export function reportPage(report: Report): string {
+  const { record, told, missing, madeAt } = report
+  const body = html`<main>
+      <header>
+        <div class="where">
+          <span class="pill ${told.tone}">${told.verdict}</span><span>${record.app}</span
+          ><span aria-hidden="true">·</span><span>${record.environment}</span><span aria-hidden="true">·</span
+          ><time datetime="${record.startedAt}">${moment(record.startedAt)}</time>
+        </div>
+        <h1>${told.headline}</h1>
+        <p class="lead">${told.summary}</p>
+      </header>
+      ${figures(record)} ${why(report)} ${about(report)}
+      ${section('What was done, and how long it took', record.steps.length > 0 ? stepsChart(record) : undefined)}
+      ${record.switches.map((proof, i) => switchSection(proof, i, record))} ${bakeSection(report.extras.bake)}
+      ${checksSection(report)} ${measured(report)} ${screenshots(report)} ${commits(report)} ${stages(report)}
+      ${notificationsSection(report.extras.notifications)}
+      ${section(
+        'What is not known',
+        missing.length > 0
+          ? html`<ul>
+              ${missing.map((line) => html`<li>${line}</li>`)}
+            </ul>`
+          : undefined,
+      )}
+    </main>
+    <footer>
+      Record <code>${record.id}</code>, reported ${moment(madeAt)}. The same data:
+      <a href="report.md">report.md</a>, <a href="report.json">report.json</a>.
+    </footer>`
+  return document(`${told.headline} · ${record.app}`, body)
+}
+
+function side(one: DeploymentRecord['from']): Markup {
+  if (!one) return html`<span class="soft">nothing</span>`
+  if (one.color === 'plain') return html`<span class="side">${one.version}</span>`
+  return html`<span class="side"><i class="dot ${one.color}"></i>${one.version} (${one.color})</span>`
+}
+
+/** What went wrong, and what to do next. */
+function why({ record, told }: Report): Markup {
+  const { text, command } = told.undo
+  const undo = html`<p>${text}</p>
+    ${command === undefined ? nothing : html`<code class="command">${command}</code>`}`
+  const reason = record.message === undefined ? undefined : reasonOf(record, record.message)
+  return html`${section('Why', reason, `callout ${told.tone === 'bad' ? 'bad' : 'warning'}`)}${section(
+    told.tone === 'good' ? 'How to undo it' : 'What to do next',
+    undo,
+  )}`
+}
+
+/** A message that lists checks is told by their names: what they saw stands with them. */
+function reasonOf({ checks }: DeploymentRecord, message: string): Markup {
+  const [counts] = /^\d+ of \d+ checks did not pass/.exec(message) ?? []
+  const bad = checks.length > 0 ? objections(checks) : []
+  if (counts === undefined || bad.length === 0) return html`<p>${plain(message, 1500)}</p>`
+  const names = bad.slice(0, 5).map(({ gate, name }) => html`<li>${gate}: ${name}</li>`)
+  const more =
+    bad.length > names.length
+      ? html`<li>and ${bad.length - names.length} more, which stand open below</li>`
+      : nothing
+  return html`<p>${counts}:</p>
+    <ul class="plain">
+      ${names}${more}
+    </ul>`
+}
+
+function about({ record, source }: Report): Markup {
+  const { from, to, by, reason, because, override, allowedFailedDigest, takenBack, drift, strategy } = record
+  const rows: [string, Markup | string | undefined][] = [
+    ['What', html`${side(from)} → ${side(to)}`],
+    ['How', `${record.kind}, ${strategy}`],
+    ['Who', by],
+    ['Why', reason ?? 'no reason was given'],
+    ['Because of', because],
+    ['Image', html`<code>${to.image}</code>`],
+    [
+      'Commit',
+      source &&
+        html`<code>${source.revision}</code>${source.committedAt ? ` of ${moment(source.committedAt)}` : ''}`,
+    ],
+    ['Overriding', override && `${override.reason}. Missing: ${override.missing.join('; ')}`],
+    ['Allowed again', allowedFailedDigest],
+    [
+      'Taken back',
+      takenBack &&
+        `${moment(takenBack.at)} by ${takenBack.by}${takenBack.reason ? `: ${takenBack.reason}` : ''}`,
+    ],
+    ['Drift', drift],
+  ]
+  return section(
+    'Who, what, why',
+    html`<dl class="facts">
+      ${rows.flatMap(([name, value]) =>
+        value === undefined
+          ? []
+          : [
+              html`<dt>${name}</dt>
+                <dd>${value}</dd>`,
+            ],
+      )}
+    </dl>`,
+  )
+}
+
+function measured({ evidence: { latencies, scores } }: Report): Markup {
+  const table = html`<div class="scroll">
+    <table>
+      <thead>
+        <tr>
+          <th>latency</th>
+          <th class="num">requests</th>
+          <th class="num">failed</th>
+          <th class="num">p50</th>
+          <th class="num">p90</th>
+          <th class="num">p99</th>
+          <th class="num">most</th>
+        </tr>
+      </thead>
+      <tbody>
+        ${latencies.map(
+          ({ name, requests, failed, p50, p90, p99, max }) =>
+            html`<tr>
+              <td>${name}</td>
+              <td class="num">${figure(requests)}</td>
+              <td class="num">${figure(failed)}</td>
+              ${[p50, p90, p99, max].map((ms) => html`<td class="num nowrap">${shownMs(ms)}</td>`)}
+            </tr>`,
+        )}
+      </tbody>
+    </table>
+  </div>`
+  return html`${section('Under load', latencies.length > 0 ? html`${latencyChart(latencies)}${table}` : undefined)}${section(
+    'Page quality, by Lighthouse',
+    scores.length > 0
+      ? html`<ul class="scores">
+          ${scores.map(gauge)}
+        </ul>`
+      : undefined,
+  )}`
+}
+
+/** As Lighthouse draws it: a ring that is as full as the score is high. */
+function gauge({ name, score }: { name: string; score: number }): Markup {
+  const tone = score >= 0.9 ? 'good' : score >= 0.5 ? 'warning' : 'bad'
+  const length = 2 * Math.PI * 45
+  const dash = inert(`${(length * Math.min(1, Math.max(0, score))).toFixed(1)} ${length.toFixed(1)}`)
+  return html`<li>
+    <svg class="gauge" viewBox="0 0 100 100" role="img" aria-label="${Math.round(score * 100)} of 100">
+      <circle cx="50" cy="50" r="45" />
+      <circle
+        class="of ${tone}"
+        cx="50"
+        cy="50"
+        r="45"
+        transform="rotate(-90 50 50)"
+        stroke-dasharray="${dash}"
+      />
+      <text x="50" y="60">${Math.round(score * 100)}</text></svg
+    >${name}
+  </li>`
+}
+
+function screenshots({ evidence }: Report): Markup {
+  if (evidence.screenshots.length === 0) return nothing
+  return section(
+    'What the browser saw',
+    html`<div class="shots">
+      ${evidence.screenshots.map(
+        ({ data, check }) =>
+          html`<figure>
+            <img src="${inert(data)}" alt="Screenshot of the check ${check}" />
+            <figcaption>${check}</figcaption>
+          </figure>`,
+      )}
+    </div>`,
+  )
+}
+
+function commits({ commits: found }: Report): Markup {
+  if (!found.known) return nothing
+  const since = found.since === undefined ? '' : ` since ${found.since}`
+  if (found.total === 0) return section('Commits', html`<p>None${since}: it is the same commit.</p>`)
+  const list = html`<ul class="commits">
+    ${found.list.map(
+      ({ id, by, subject }) =>
+        html`<li><code>${short(id)}</code><span>${subject}</span><span class="soft small">${by}</span></li>`,
+    )}
+  </ul>`
+  const more = found.total - found.list.length
+  return section(
+    `${figure(found.total)} commit${found.total === 1 ? '' : 's'}${since}`,
+    html`${list}${more > 0 ? html`<p class="soft">and ${figure(more)} more</p>` : nothing}`,
+  )
+}
+
+function stages({ stages: all }: Report): Markup {
+  if (!all) return nothing
+  const rows = Object.entries(all).map(([name, { passed, startedAt, counts, without = [] }]) => {
+    const found = counts
+      ? Object.entries(counts)
+          .filter(([, count]) => count > 0)
+          .map(([severity, count]) => `${count} ${severity}`)
+          .join(', ') || 'nothing found'
+      : ''
+    const left = without.length > 0 ? `without ${without.join(', ')}` : ''
+    return html`<tr>
+      <td>${name}</td>
+      <td class="${passed ? 'good' : 'bad'}">${passed ? '✓ passed' : '✗ failed'}</td>
+      <td>${[found, left].filter(Boolean).join('; ')}</td>
+      <td class="nowrap soft">${moment(startedAt)}</td>
+    </tr>`
+  })
+  return section(
+    'Before it was an image',
+    html`<div class="scroll">
+      <table>
+        <thead>
+          <tr>
+            <th>stage</th>
+            <th>result</th>
+            <th>found</th>
+            <th>when</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${rows}
+        </tbody>
+      </table>
+    </div>`,
+  )
+}
