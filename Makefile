@@ -76,7 +76,7 @@ QUICK := tests/house.test.ts tests/makefile.test.ts tests/docs tests/examples te
     security-address security-alarms security-example security-judges security-nginx security-refused security smoke \
     ui-report)
 # With a cluster (the sandbox), a browser or a Prometheus of its own.
-SLOW := tests/e2e tests/monitoring tests/sandbox $(patsubst %,tests/verify/%.test.ts,browser faults page-quality secrets ui)
+SLOW := tests/e2e tests/monitoring tests/report tests/sandbox $(patsubst %,tests/verify/%.test.ts,browser faults page-quality secrets ui)
 # What measures the machine has it for itself; these are taken out of the folders above.
 ALONE := tests/e2e/gates.test.ts tests/verify/performance.test.ts
 

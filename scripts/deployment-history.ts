@@ -2,7 +2,7 @@
 /** Lists what was deployed and rolled back, by whom, why, and what users met; or one record in full. */
 import { common, data, main, realWorld, text } from '../lib/cli/cli.ts'
 import { DeployError, Exit } from '../lib/errors.ts'
-import { inBrief, inFull } from '../lib/history/listing.ts'
+import { inFull, inTable } from '../lib/history/listing.ts'
 import { history, readRecord } from '../lib/history/store.ts'
 
 const usage = `Usage: bun scripts/deployment-history.ts --env NAME [--limit N | --id ID]
@@ -34,7 +34,7 @@ if (import.meta.main) {
     if (!Number.isInteger(limit) || limit < 1) throw new DeployError('--limit is a number from 1', Exit.usage)
     const records = await history(world, limit)
     if (records.length === 0) log.print(`Nothing has been deployed to ${environment.name} yet.`)
-    for (const line of records.flatMap(inBrief)) log.print(line)
+    for (const line of inTable(records, process.stderr.columns)) log.print(line)
     if (flags.json) data(records)
   })
 }

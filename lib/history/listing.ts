@@ -12,16 +12,59 @@ const INDENT = ' '.repeat(18)
 const FIELD = ' '.repeat(11)
 
 /**
+ * A row for each record, under a heading, as wide as the terminal is; beneath it who, why, and what went wrong.
  * ```
- * 2026-11-23 08:00  deploy    1.0.0 → 1.1.0 (green)  rolled-back
- *                   12 of 110 requests lost, then 0 of 11 on the way back
+ * WHEN (UTC)        KIND      WHAT                     OUTCOME      LOST
+ * 2026-11-23 08:00  deploy    1.0.0 → 1.1.0 (green)    rolled-back  12 of 121
  *                   alice@laptop: why (01kb…)
  *                   what went wrong
  * ```
  */
-export function inBrief(record: DeploymentRecord): string[] {
-  const { message } = record
-  return [...heading(record), ...(message ? folded(message, INDENT, 2) : [])]
+export function inTable(records: readonly DeploymentRecord[], columns = WIDTH): string[] {
+  if (records.length === 0) return []
+  const width = Math.max(LEAST, columns)
+  const rows = [HEAD, ...records.map(cellsOf)]
+  const [outcome, lost] = [3, 4].map((i) => Math.max(...rows.map((cells) => Bun.stringWidth(cells[i] ?? ''))))
+  const others = INDENT.length + 10 + 2 + (outcome ?? 0) + 2 + (lost ?? 0)
+  const widest = Math.max(...rows.map((cells) => Bun.stringWidth(cells[2])))
+  const what = Math.max(8, Math.min(widest, width - others))
+  const line = ([when, kind, change, ended, losses]: Cells): string =>
+    [when.padEnd(16), kind.padEnd(8), fitted(change, what), ended.padEnd(outcome ?? 0), losses]
+      .join('  ')
+      .trimEnd()
+  return [line(HEAD), ...records.flatMap((record) => [line(cellsOf(record)), ...beneath(record, width)])]
+}
+
+type Cells = readonly [when: string, kind: string, what: string, outcome: string, lost: string]
+
+const HEAD: Cells = ['WHEN (UTC)', 'KIND', 'WHAT', 'OUTCOME', 'LOST']
+/** Columns below which a table is no table any more. */
+const LEAST = 60
+
+/** All requests that users lost, at whichever of its switches. */
+function cellsOf({ startedAt, kind, from, to, outcome, switches }: DeploymentRecord): Cells {
+  const sum = (of: 'failures' | 'requests'): number => switches.reduce((all, proof) => all + proof[of], 0)
+  const color = to.color === 'plain' ? '' : ` (${to.color})`
+  const what = plain(`${from?.version ?? 'nothing'} → ${to.version}${color}`)
+  const lost = sum('requests') === 0 ? '–' : `${sum('failures')} of ${sum('requests')}`
+  return [minute(startedAt), kind, what, outcome, lost]
+}
+
+const fitted = (text: string, width: number): string => {
+  const short = Bun.stringWidth(text) <= width ? text : `${Bun.sliceAnsi(text, 0, width - 1)}…`
+  return short + ' '.repeat(Math.max(0, width - Bun.stringWidth(short)))
+}
+
+function beneath(record: DeploymentRecord, width: number): string[] {
+  const { by, reason, because, override, id, takenBack, unreadable, message } = record
+  const why = [reason, because && `because of ${because}`].filter(Boolean).join('; ')
+  return [
+    ...folded(`${by}${why ? `: ${why}` : ''} (${id})`, INDENT, Infinity, width),
+    ...(override ? folded(`overriding what was missing: ${override.reason}`, INDENT, Infinity, width) : []),
+    ...(takenBack ? folded(left(takenBack), INDENT, Infinity, width) : []),
+    ...(unreadable === undefined ? [] : folded(`cannot be read (${unreadable})`, INDENT, Infinity, width)),
+    ...(message ? folded(message, INDENT, 2, width) : []),
+  ]
 }
 
 function heading(record: DeploymentRecord): string[] {
@@ -89,8 +132,8 @@ const field = (name: string, text: string): string[] => {
 }
 
 /** In lines that fit, cut at blanks; a word that is longer stays whole. No more lines than `most`. */
-function folded(text: string, indent: string, most = Number.POSITIVE_INFINITY): string[] {
-  const room = WIDTH - indent.length
+function folded(text: string, indent: string, most = Number.POSITIVE_INFINITY, width = WIDTH): string[] {
+  const room = width - indent.length
   const lines: string[] = []
   for (const word of plain(text, 2000).split(' ')) {
     const last = lines.at(-1)

@@ -40,7 +40,10 @@ function checkItem({ name, verdict, ms, expected, seen, evidence = [] }: CheckRe
       : html`<p>expected ${expected}</p>
           <p class="${tone}">saw ${seen}</p>`
   const files = evidence.map((file) => fileLink(file, here))
-  const named = files.length === 0 || verdict === 'passed' ? nothing : html`<p class="files">${files}</p>`
+  const named =
+    files.length === 0 || verdict === 'passed' || verdict === 'skipped'
+      ? nothing
+      : html`<p class="files">${files}</p>`
   return html`<li>
     <span class="icon ${tone}" aria-label="${verdict}" role="img">${icon}</span><span>${name}</span
     ><span class="ms">${ms > 0 ? seconds(ms) : ''}</span>${detail}${named}

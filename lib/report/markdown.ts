@@ -1,7 +1,7 @@
 /** One attempt as Markdown: the step's summary, a comment, a message. Strangers' words stand in code spans alone. Pure. */
 import { counted, objections, verdictOf } from '../check.ts'
 import { seconds } from '../clock.ts'
-import { code } from '../text.ts'
+import { code, plain } from '../text.ts'
 import { short } from './commits.ts'
 import type { Report } from './gather.ts'
 import { moment, shownMs } from './shown.ts'
@@ -47,9 +47,9 @@ export function reportMarkdown(report: Report): string {
 
 /** Sentences of ours, in which versions and names of strangers stand: nothing in them is markup. */
 const words = (text: string): string =>
-  code(text)
-    .slice(1, -1)
-    .replace(/[\\*_{}[\]()<>#+!~&|@]/g, '\\$&')
+  plain(text, 1000)
+    .replace(/[\\`*_{}[\]()<>#+!~&|@]/g, String.raw`\$&`)
+    .replace(/:(?=\/\/|:)|(?<=www)\./gi, String.raw`\$&`)
 
 const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
 const timeOf = (ms: number | undefined): string => (ms === undefined ? '–' : seconds(ms))
@@ -109,7 +109,7 @@ function checks({ record }: Report): string[] {
 
 function latencies({ evidence }: Report): string[] {
   const rows = evidence.latencies.map(({ name, requests, failed, p50, p90, p99 }) => [
-    name,
+    code(name),
     figure(requests),
     figure(failed),
     ...[p50, p90, p99].map(shownMs),

@@ -28,10 +28,16 @@ export function inert(text: string): Markup {
   return new Markup([text], [])
 }
 
+/** On one line; what stood between it and its neighbours goes on to. */
+function words(text: string): string {
+  const [before, after] = [/^\s/.test(text) ? ' ' : '', /\s$/.test(text) ? ' ' : '']
+  return before + Bun.escapeHTML(plain(text, LONGEST)) + after
+}
+
 function shown(value: Value): string {
   if (value === undefined) return ''
   if (value instanceof Markup) return value.text
   if (typeof value === 'number') return String(value)
-  if (typeof value === 'string') return Bun.escapeHTML(plain(value, LONGEST))
+  if (typeof value === 'string') return words(value)
   return value.map(({ text }) => text).join('\n')
 }

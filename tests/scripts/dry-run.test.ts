@@ -1,6 +1,9 @@
 /** The scripts as they are run, against a cluster that records: what only looks must change nothing. */
 import { expect, setDefaultTimeout, test } from 'bun:test'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { recordForm } from '../../lib/history/record.ts'
+import { temporaryFolder } from '../../lib/temporary.ts'
 import { statusOf } from '../../lib/release/status.ts'
 import { digest, image, made } from '../lib/objects.ts'
 import { lastSwitch, running } from '../lib/world.ts'
@@ -98,6 +101,7 @@ test('a switch from start to end: its writes are printed, its record is in the h
     fetch: () => Response.json({ color: Reflect.get(Object(cluster.selector()), 'color') }),
   })
   const quick = ['--config', `${import.meta.dir}/quick.yaml`]
+  using folder = temporaryFolder()
   const env = `http://127.0.0.1:${app.port}`
   const { out, err, code } = await rehearsed.with(
     { CHAT_URL: env },
@@ -110,13 +114,15 @@ test('a switch from start to end: its writes are printed, its record is in the h
     'a test',
     '--override',
     'no deployment has put it there',
+    '--out',
+    folder.path,
     ...quick,
   )
   await app.stop(true)
   expect(err).toMatch(
     / {2}\$ kubectl --context=test --namespace=chat-test .* patch service chat --type=json -p '\[/,
   )
-  expect(err).toMatch(/Users of test are on green\. Record \w{26}\n$/)
+  expect(err).toMatch(/Users of test are on green\. Record \w{26}\n {2}report: \S+\/report\.html\n$/)
   expect(code).toBe(0)
   const record = recordForm.parse(JSON.parse(out))
   expect(record).toMatchObject({
@@ -128,7 +134,28 @@ test('a switch from start to end: its writes are printed, its record is in the h
   expect(record.switches[0]?.requests).toBeGreaterThan(0)
   const history = await rehearsed.run('deployment-history.ts', '--json')
   expect(JSON.parse(history.out)).toEqual([record])
-  expect(history.err).toMatch(
-    /switch {4}1\.0\.0 → 1\.1\.0 \(green\) {2}succeeded\n {18}0 of \d+ requests lost\n/,
+  expect(history.err).toMatch(/switch {4}1\.0\.0 → 1\.1\.0 \(green\) {2}succeeded {2}0 of \d+\n/)
+
+  const page = readFileSync(join(folder.path, record.id, 'report.html'), 'utf8')
+  expect(page).toContain('Users of test were moved to 1.1.0')
+  expect(page).toContain('Requests a second, by the color that answered')
+  // On another machine there is the record alone.
+  using elsewhere = temporaryFolder()
+  const again = await rehearsed.run('deployment-report.ts', '--last', '--out', elsewhere.path, '--json')
+  expect([again.code, JSON.parse(again.out)]).toEqual([0, record])
+  expect(again.err).toContain('The evidence of its checks is not here')
+  expect(readFileSync(join(elsewhere.path, record.id, 'report.html'), 'utf8')).toContain('What is not known')
+  const unknown = await rehearsed.run('deployment-report.ts', '--id', '01none', '--out', elsewhere.path)
+  expect([unknown.code, unknown.err]).toEqual([
+    1,
+    expect.stringContaining('There is no record 01none in test'),
+  ])
+  const trends = await rehearsed.run('deployment-trends.ts', '--out', elsewhere.path, '--json')
+  expect([trends.code, JSON.parse(trends.out)]).toMatchObject([
+    0,
+    [{ environment: 'test', success: { of: 0 } }],
+  ])
+  expect(readFileSync(join(elsewhere.path, 'index.html'), 'utf8')).toContain(
+    `href="./${record.id}/report.html"`,
   )
 })
