@@ -198,6 +198,12 @@ monitor: install ## both colors of ENV side by side: health, and every metric, f
 history: install ## what was deployed to ENV, by whom, and what users met
 	bun scripts/deployment-history.ts --env $(ENV) --config $(CONFIG)
 
+.PHONY: report trends
+report: install ## the report of ENV's newest deployment, or of ID=, into reports/
+	bun scripts/deployment-report.ts --env $(ENV) --config $(CONFIG) $(if $(ID),--id $(ID))
+trends: install ## what the records of ENV=staging,production say all together
+	bun scripts/deployment-trends.ts --env $(ENV) --config $(CONFIG)
+
 .PHONY: monitoring
 monitoring: install ## write the alert rules and the dashboard of production, into k8s/monitoring
 	bun scripts/monitoring.ts --env production --config $(CONFIG)

@@ -19,6 +19,8 @@ export interface Source {
   environment: { app: string }
   kubectl: Kubectl
   log: Pick<Log, 'warn'>
+  /** Each record that is written to, for what is made of them afterwards. */
+  written?: Set<unknown> | undefined
 }
 
 /**
@@ -87,18 +89,18 @@ export async function markTakenBack(
 ): Promise<void> {
   const found = await readRecord(source, release)
   if (!found || UNMARKED.includes(found.entry.outcome)) return
-  await store(
-    source.kubectl.unstoppable(),
-    { ...found.entry, takenBack, outcome: 'taken-back' },
-    { was: found.entry.outcome },
-  )
+  const marked = { ...found.entry, takenBack, outcome: 'taken-back' } as const
+  await store(source.kubectl.unstoppable(), marked, { was: found.entry.outcome })
+  source.written?.add(marked)
 }
 
 /** Somebody has gone to it again by name: it is refused no longer. Idempotent. */
 export async function unmarkTakenBack(source: Source, release: string): Promise<void> {
   const found = await readRecord(source, release)
   if (found?.entry.outcome !== 'taken-back') return
-  await store(source.kubectl.unstoppable(), { ...found.entry, outcome: 'succeeded' }, { was: 'taken-back' })
+  const unmarked = { ...found.entry, outcome: 'succeeded' } as const
+  await store(source.kubectl.unstoppable(), unmarked, { was: 'taken-back' })
+  source.written?.add(unmarked)
 }
 
 /**
@@ -132,9 +134,11 @@ function warn({ environment: { app }, log }: Source, found: readonly Found[], wh
  * A digest that was rolled back has proven itself since: it is refused no longer. Never throws: a release is
  * live by now, and a record that is gone refuses nothing.
  */
-export async function release({ kubectl, log }: Source, entry: DeploymentRecord): Promise<void> {
+export async function release({ kubectl, log, written }: Source, entry: DeploymentRecord): Promise<void> {
   try {
-    await store(kubectl.unstoppable(), { ...entry, outcome: 'released' }, { was: entry.outcome })
+    const released = { ...entry, outcome: 'released' } as const
+    await store(kubectl.unstoppable(), released, { was: entry.outcome })
+    written?.add(released)
   } catch (error) {
     if (isMissing(error)) return
     log.warn(`${entry.to.image} stays refused because of the record ${entry.id}: ${sentence(error)}`)

@@ -2,7 +2,7 @@
  * Records outlive the cluster's limit in a folder: `DIR/ENVIRONMENT/ID.json`, a file for each that has ended, written
  * anew when it changes. Where it is kept — a disk, a bucket, a branch — is the business of whoever names it.
  */
-import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { recordForm, type DeploymentRecord } from '../history/record.ts'
@@ -29,7 +29,9 @@ export function archive(folder: string, { record, source }: Archived): string {
     if (!NAME.test(name)) throw new Error(`"${name}" names no file of an archive`)
   const file = join(folder, record.environment, `${record.id}.json`)
   mkdirSync(join(folder, record.environment), { recursive: true })
-  writeFileSync(`${file}.part`, `${JSON.stringify({ record, source }, undefined, 2)}\n`)
+  // What it was built of was known once: a run in a hurry does not ask again.
+  const whole = { record, source: source ?? readOne(file)?.source }
+  writeFileSync(`${file}.part`, `${JSON.stringify(whole, undefined, 2)}\n`)
   renameSync(`${file}.part`, file)
   return file
 }
@@ -40,11 +42,17 @@ export function readArchive(folder: string, environment: string): { found: Archi
   const found: Archived[] = []
   const unread: string[] = []
   for (const name of filesIn(place)) {
-    const { data } = form.safeParse(parseJson(readFileSync(join(place, name), 'utf8')))
+    const data = readOne(join(place, name))
     if (data && data.record.environment === environment) found.push(data)
     else unread.push(join(place, name))
   }
   return { found, unread }
+}
+
+/** Undefined where there is none, or it is no record. */
+function readOne(file: string): Archived | undefined {
+  if (!existsSync(file)) return undefined
+  return form.safeParse(parseJson(readFileSync(file, 'utf8'))).data
 }
 
 function filesIn(folder: string): string[] {

@@ -28,23 +28,29 @@ export interface Report {
 }
 
 /** What a report may wait for registry and git together, in ms; an interrupted run has less. */
-const PATIENCE = 8_000
+const PATIENCE = 5_000
 
 type Around = Pick<World, 'shell' | 'clock' | 'reports' | 'signal' | 'environment'>
 
 /**
  * @param written a record as it was written; with what newer scripts have put in
+ * @param ask registry and git, which may take some seconds
  * @returns undefined when it is no record
  */
-export async function gather(written: unknown, around: Around): Promise<Report | undefined> {
+export async function gather(
+  written: unknown,
+  around: Around,
+  { ask = true } = {},
+): Promise<Report | undefined> {
   const known = redacted(written, new Secrets(around.environment.secrets))
   const { data: record } = recordForm.safeParse(known)
   if (!record) return undefined
   const folder = join(around.reports, record.id)
   const evidence = readEvidence(folder, record)
-  const remote = await withinTime(askRegistry(record, around), around)
+  const asks = ask && !around.signal.aborted
+  const remote = asks ? await withinTime(askRegistry(record, around), around) : undefined
   const { commits, stages, source } = remote ?? {
-    commits: { known: false, why: 'nobody had time to ask' } as const,
+    commits: { known: false, why: 'nobody had time to ask the registry' } as const,
   }
   const missing = [
     ...(evidence.here || record.checks.length === 0
@@ -86,9 +92,8 @@ async function askRegistry(record: DeploymentRecord, { shell }: Around) {
   return { source, stages: release?.stages, commits: await commitsSince(record, source, before, shell) }
 }
 
-/** Undefined when it takes too long, or somebody is in a hurry: an interrupted run says what it has. */
+/** Undefined when it takes too long, or is stopped. */
 async function withinTime<T>(work: Promise<T>, { signal, clock }: Around): Promise<T | undefined> {
-  if (signal.aborted) return undefined
   const over = new AbortController()
   const late = clock.sleep(PATIENCE, AbortSignal.any([signal, over.signal])).catch(() => undefined)
   try {

@@ -7,7 +7,7 @@ import { sourceOf } from './commits.ts'
 /** Images that the registry is asked for the commit of, the newest: what an archive keeps need not be asked. */
 const ASKED = 40
 /** ms for all of them together. */
-const PATIENCE = 8_000
+const PATIENCE = 5_000
 
 /**
  * The cluster's word on a record counts, since it may have been taken back meanwhile; the archive's, on what it was

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { writeSummary } from '../cli/github.ts'
 import type { World } from '../cluster/world.ts'
 import { sentence } from '../errors.ts'
+import { field } from '../json.ts'
 import { archive } from './archive.ts'
 import { gather, type Report } from './gather.ts'
 import { reportMarkdown } from './markdown.ts'
@@ -36,9 +37,11 @@ function reportJson({ evidence, ...rest }: Report): string {
  */
 export async function reportRun(world: World): Promise<void> {
   const { written = new Set<unknown>(), environment, reports, log } = world
+  // Whoever went back waits for no registry.
+  const ask = ![...written].some((entry) => field(entry, 'kind') === 'rollback')
   for (const entry of written) {
     try {
-      const report = await gather(entry, world)
+      const report = await gather(entry, world, { ask })
       if (!report) continue
       log.info(`report: ${writeReport(report, reports)}`)
       writeSummary(reportMarkdown(report), process.env)

@@ -1,5 +1,7 @@
 /** What only users would notice: it is noticed, undone, and not tried again by accident. */
 import { expect } from 'bun:test'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { APP } from '../../examples/rehearsal/workspace.ts'
 import { exits, rehearsal, safely, since, versions } from './suite.ts'
 
@@ -19,6 +21,8 @@ safely('S5: a release that fails users alone never stays, and never comes back u
   const [record] = await workspace.history()
   expect(record).toMatchObject({ outcome: 'rolled-back', to: { version: '2.0.0-bad' } })
   expect(record?.switches.length).toBeGreaterThan(0)
+  const report = join(workspace.reports, record?.id ?? '', 'report.html')
+  expect(readFileSync(report, 'utf8')).toContain('2.0.0-bad was rolled back in production')
   const bounds = 'jsonpath={.spec.minReplicas} {.spec.maxReplicas}'
   expect(await workspace.kubectl('get', 'hpa', `${APP}-green`, '-o', bounds)).toBe('1 5')
 

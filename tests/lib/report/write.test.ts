@@ -118,6 +118,20 @@ describe('at the end of a run', () => {
     expect(filesOf('01a')).toHaveLength(3)
   })
 
+  test('whoever went back waits for no registry, also for the release that was left', async () => {
+    const asked: string[] = []
+    const { end } = ended([
+      record({ id: '01a', kind: 'rollback' }),
+      record({ id: '01b', outcome: 'taken-back' }),
+    ])
+    await reported({
+      ...end,
+      shell: { ...alone, read: (command) => (asked.push(command[0]), alone.read(command)) },
+    })
+    expect(asked).toEqual([])
+    expect(readFileSync(join(folder.path, '01b/report.html'), 'utf8')).toContain('was taken back')
+  })
+
   test('in the archive stands what has ended, and nothing that is under way', async () => {
     const place = join(folder.path, 'archive')
     const open = record({ id: '01b', outcome: 'open' })
@@ -130,7 +144,7 @@ describe('the archive', () => {
   test('gives back what was put in, anew when it has changed', () => {
     const source = { revision: 'a'.repeat(40), committedAt: iso(START) }
     archive(folder.path, { record: record(), source })
-    archive(folder.path, { record: record({ outcome: 'taken-back' }), source })
+    archive(folder.path, { record: record({ outcome: 'taken-back' }) }) // by a run that was in a hurry
     const { found, unread } = readArchive(folder.path, 'production')
     expect(found).toMatchObject([{ record: { outcome: 'taken-back' }, source }])
     expect(unread).toEqual([])
