@@ -7,6 +7,7 @@ import { reported } from '../../../lib/report/after.ts'
 import { archive, readArchive } from '../../../lib/report/archive.ts'
 import { known } from '../../../lib/report/known.ts'
 import { writeReport } from '../../../lib/report/write.ts'
+import { systemClock } from '../../../lib/clock.ts'
 import { temporaryFolder, type TemporaryFolder } from '../../../lib/temporary.ts'
 import { rehearse, type Rehearsal } from '../world.ts'
 import { iso, record, START } from './records.ts'
@@ -14,16 +15,42 @@ import { report } from './reports.ts'
 
 let folder: TemporaryFolder
 let rehearsal: Rehearsal
+let registry: ReturnType<typeof startRegistry>
 beforeEach(() => {
   folder = temporaryFolder()
+  registry = startRegistry()
   rehearsal = rehearse()
 })
 afterEach(async () => {
   folder[Symbol.dispose]()
+  await registry.server.stop(true)
   await rehearsal[Symbol.asyncDispose]()
 })
 
-/** Neither a registry nor a git is there. */
+const REVISION = 'a'.repeat(40)
+
+/** A registry with one image, which was built of a commit; it counts who asks. */
+function startRegistry() {
+  const config = JSON.stringify({ config: { Labels: { 'org.opencontainers.image.revision': REVISION } } })
+  const digestOf = (text: string): string =>
+    `sha256:${new Bun.CryptoHasher('sha256').update(text).digest('hex')}`
+  const manifest = JSON.stringify({ config: { digest: digestOf(config) } })
+  const asked: string[] = []
+  const server = Bun.serve({
+    hostname: '127.0.0.1',
+    port: 0,
+    fetch: ({ url }) => {
+      const { pathname } = new URL(url)
+      asked.push(pathname)
+      if (pathname.endsWith(digestOf(manifest))) return new Response(manifest)
+      if (pathname.endsWith(digestOf(config))) return new Response(config)
+      return Response.json({ errors: [{ code: 'MANIFEST_UNKNOWN' }] }, { status: 404 })
+    },
+  })
+  return { server, asked, image: `127.0.0.1:${server.port}/chat@${digestOf(manifest)}` }
+}
+
+/** No git is there. */
 const alone: Shell = {
   read: () => Promise.reject(new Error('no program')),
   write: () => Promise.reject(new Error('nothing is written')),
@@ -34,10 +61,13 @@ const alone: Shell = {
 function ended(records: unknown[], about: Partial<World['environment']> = {}) {
   const { world } = rehearsal
   const told: string[] = []
-  const image = '127.0.0.1:1/chat@sha256:0'
   const entries = records.map((entry) =>
     typeof entry === 'object' && entry !== null && 'to' in entry
-      ? { ...entry, from: undefined, to: { color: 'green', release: 'r', version: '1.1.0', image } }
+      ? {
+          ...entry,
+          from: undefined,
+          to: { color: 'green', release: 'r', version: '1.1.0', image: registry.image },
+        }
       : entry,
   )
   const end: World = {
@@ -106,29 +136,29 @@ describe('at the end of a run', () => {
       expect(readFileSync(join(folder.path, '01a', file), 'utf8')).not.toContain(secret)
   })
 
+  test('what an image was built of is asked of its registry, and in the archive afterwards', async () => {
+    const place = join(folder.path, 'archive')
+    const { end } = ended([record({ id: '01a' })], { archive: place })
+    await reported({ ...end, clock: systemClock })
+    expect(registry.asked.length).toBeGreaterThan(0)
+    expect(readFileSync(join(folder.path, '01a/report.html'), 'utf8')).toContain(REVISION)
+    expect(readArchive(place, 'production').found).toMatchObject([{ source: { revision: REVISION } }])
+  })
+
   test('an interrupted run asks nobody: it says what it has, at once', async () => {
     const { end } = ended([record({ id: '01a' })])
-    const asked: string[] = []
-    const shell = {
-      ...alone,
-      read: (command: readonly string[]) => (asked.push(command.join(' ')), new Promise<never>(() => {})),
-    }
-    await reported({ ...end, shell, signal: AbortSignal.abort(new Error('stop')) })
-    expect(asked).toEqual([])
+    await reported({ ...end, clock: systemClock, signal: AbortSignal.abort(new Error('stop')) })
+    expect(registry.asked).toEqual([])
     expect(filesOf('01a')).toHaveLength(3)
   })
 
   test('whoever went back waits for no registry, also for the release that was left', async () => {
-    const asked: string[] = []
     const { end } = ended([
       record({ id: '01a', kind: 'rollback' }),
       record({ id: '01b', outcome: 'taken-back' }),
     ])
-    await reported({
-      ...end,
-      shell: { ...alone, read: (command) => (asked.push(command[0]), alone.read(command)) },
-    })
-    expect(asked).toEqual([])
+    await reported({ ...end, clock: systemClock })
+    expect(registry.asked).toEqual([])
     expect(readFileSync(join(folder.path, '01b/report.html'), 'utf8')).toContain('was taken back')
   })
 
