@@ -4,7 +4,7 @@ import type { World } from '../cluster/world.ts'
 import { recordForm, type DeploymentRecord } from '../history/record.ts'
 import { findRelease } from '../image/beside.ts'
 import type { Release } from '../image/release-file.ts'
-import { Secrets } from '../secrets.ts'
+import { Secrets, secretsIn } from '../secrets.ts'
 import { commitsSince, sourceOf, type Commits, type Source } from './commits.ts'
 import { readEvidence, type Evidence } from './evidence.ts'
 import { extrasOf, type Extras } from './extras.ts'
@@ -42,7 +42,10 @@ export async function gather(
   around: Around,
   { ask = true } = {},
 ): Promise<Report | undefined> {
-  const known = redacted(written, new Secrets(around.environment.secrets))
+  const known = redacted(
+    written,
+    new Secrets([...(around.environment.secrets ?? []), ...secretsIn(process.env)]),
+  )
   const { data: record } = recordForm.safeParse(known)
   if (!record) return undefined
   const folder = join(around.reports, record.id)
@@ -103,7 +106,7 @@ async function withinTime<T>(work: Promise<T>, { signal, clock }: Around): Promi
   }
 }
 
-/** The same without what deploy.yaml takes from secret variables, in whatever of its words it stands (S7). */
+/** The same without what is secret here, in whatever of its words it stands (S7). */
 function redacted(value: unknown, secrets: Secrets): unknown {
   if (typeof value === 'string') return secrets.redact(value)
   if (Array.isArray(value)) return value.map((item) => redacted(item, secrets))

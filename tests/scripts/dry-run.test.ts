@@ -104,7 +104,7 @@ test('a switch from start to end: its writes are printed, its record is in the h
   using folder = temporaryFolder()
   const env = `http://127.0.0.1:${app.port}`
   const { out, err, code } = await rehearsed.with(
-    { CHAT_URL: env },
+    { CHAT_URL: env, GITHUB_STEP_SUMMARY: join(folder.path, 'summary.md') },
     'switch-traffic.ts',
     '--to',
     'green',
@@ -139,6 +139,7 @@ test('a switch from start to end: its writes are printed, its record is in the h
   const page = readFileSync(join(folder.path, record.id, 'report.html'), 'utf8')
   expect(page).toContain('Users of test were moved to 1.1.0')
   expect(page).toContain('Requests a second, by the color that answered')
+  expect(readFileSync(join(folder.path, 'summary.md'), 'utf8')).toContain('## ✅ Live: `1.1.0` in `test`')
   // On another machine there is the record alone.
   using elsewhere = temporaryFolder()
   const again = await rehearsed.run('deployment-report.ts', '--last', '--out', elsewhere.path, '--json')
