@@ -1,7 +1,7 @@
 #!/usr/bin/env bun
 /**
  * Writes what the records say all together: how often, how fast and how safely each environment is changed. Reads the
- * cluster's records, and those of an archive, which outlive them. Changes nothing but one file.
+ * cluster's records, and those of an archive, which outlive them. Changes nothing but files: the page, and the archive.
  */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -18,7 +18,8 @@ const usage = `Usage: bun scripts/deployment-trends.ts --env NAME[,NAME...] [fla
   slowest steps, checks that fail, and each release with its report.
 
   --env NAMES      environments in deploy.yaml, with commas between them
-  --archive DIR    records that outlived the cluster's; default: deploy.yaml's
+  --archive DIR    where records outlive the cluster's, which are written there
+                   as well; default: archive in deploy.yaml
   --days N         how far back it looks; default 90
   --out DIR        where index.html goes, and reports are; default reports
   --config FILE    default deploy.yaml
@@ -47,13 +48,13 @@ if (import.meta.main) {
     for (const world of worlds) {
       const { name, archive } = world.environment
       const kept = await history(world).catch((error: unknown) => unreadable(script, name, error, missing))
-      const { found, unread } = await known(
+      const { found, notes } = await known(
         world,
         kept,
         text(flags, 'archive') ?? archive,
         now - days * 86_400_000,
       )
-      missing.push(...unread)
+      missing.push(...notes)
       environments.push({
         trends: trendsOf(name, found, now, days),
         records: found.map(({ record }) => record),

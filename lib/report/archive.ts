@@ -23,6 +23,10 @@ const form = z.object({
 /** In names of files: an id is a ULID, an environment a word of deploy.yaml. */
 const NAME = /^[\w][\w.-]{0,100}$/
 
+/** Of what has ended, and can be read as a whole: anything else is told anew another time. */
+export const isLasting = ({ outcome, unreadable }: DeploymentRecord): boolean =>
+  outcome !== 'open' && unreadable === undefined
+
 /** Whole or not at all: a reader never finds half a file. @returns the file @throws Error when it cannot be written */
 export function archive(folder: string, { record, source }: Archived): string {
   for (const name of [record.environment, record.id])

@@ -1,7 +1,8 @@
 /** All that is known of an environment's attempts: the cluster's records, and those that outlived them. */
 import type { World } from '../cluster/world.ts'
+import { sentence } from '../errors.ts'
 import type { DeploymentRecord } from '../history/record.ts'
-import { readArchive, type Archived } from './archive.ts'
+import { archive, isLasting, readArchive, type Archived } from './archive.ts'
 import { sourceOf } from './commits.ts'
 
 /** Images that the registry is asked for the commit of, the newest: what an archive keeps need not be asked. */
@@ -10,7 +11,8 @@ const ASKED = 40
 const PATIENCE = 5_000
 
 /**
- * The cluster's word on a record counts, since it may have been taken back meanwhile; the archive's, on what it was
+ * What the cluster has and the archive has not, or has otherwise, goes there: also of a run that was killed before it
+ * could. The cluster's word on a record counts, since it may have been taken back meanwhile; the archive's, on what it was
  * built of. Those that began before `since` (ms) are asked nothing.
  */
 export async function known(
@@ -18,10 +20,13 @@ export async function known(
   kept: readonly DeploymentRecord[],
   folder: string | undefined,
   since: number,
-): Promise<{ found: Archived[]; unread: string[] }> {
+): Promise<{ found: Archived[]; notes: string[] }> {
   const { found, unread } = folder === undefined ? { found: [], unread: [] } : readArchive(folder, name)
   const all = new Map(found.map((one) => [one.record.id, one]))
-  for (const record of kept) all.set(record.id, { ...all.get(record.id), record })
+  for (const record of kept) {
+    const { id, unreadable } = record
+    if (unreadable === undefined || !all.has(id)) all.set(id, { ...all.get(id), record })
+  }
   const images = [...all.values()]
     .filter(({ record, source }) => !source && Date.parse(record.startedAt) >= since)
     .toSorted((a, b) => Date.parse(b.record.startedAt) - Date.parse(a.record.startedAt))
@@ -33,11 +38,21 @@ export async function known(
   const late = clock.sleep(PATIENCE, AbortSignal.any([signal, over.signal])).catch(() => undefined)
   await Promise.race([asking, late])
   over.abort()
-  return {
-    found: [...all.values()].map(({ record, source }) => ({
-      record,
-      source: source ?? sources.get(record.to.image),
-    })),
-    unread: unread.map((file) => `${file} is no record: it is left out.`),
+  const whole = [...all.values()].map(({ record, source }) => ({
+    record,
+    source: source ?? sources.get(record.to.image),
+  }))
+  const notes = unread.map((file) => `${file} is no record: it is left out.`)
+  if (folder !== undefined) notes.push(...keep(folder, whole, new Set(kept.map(({ id }) => id))))
+  return { found: whole, notes }
+}
+
+/** @returns why it could not be done, once */
+function keep(folder: string, all: readonly Archived[], wanted: ReadonlySet<string>): string[] {
+  try {
+    for (const one of all) if (wanted.has(one.record.id) && isLasting(one.record)) archive(folder, one)
+    return []
+  } catch (error) {
+    return [`The archive could not be written: ${sentence(error)}.`]
   }
 }

@@ -55,14 +55,12 @@ function side(one: DeploymentRecord['from']): Markup {
 
 /** What went wrong, and what to do next. */
 function why({ record, told }: Report): Markup {
-  const { text, command } = told.undo
+  const { title, text, command } = told.undo
   const undo = html`<p>${text}</p>
     ${command === undefined ? nothing : html`<code class="command">${command}</code>`}`
   const reason = record.message === undefined ? undefined : reasonOf(record, record.message)
-  return html`${section('Why', reason, `callout ${told.tone === 'bad' ? 'bad' : 'warning'}`)}${section(
-    told.tone === 'good' ? 'How to undo it' : 'What to do next',
-    undo,
-  )}`
+  const what = record.outcome === 'succeeded' ? 'What did not go as it should' : 'Why'
+  return html`${section(what, reason, `callout ${told.tone === 'bad' ? 'bad' : 'warning'}`)}${section(title, undo)}`
 }
 
 /** A message that lists checks is told by their names: what they saw stands with them. */

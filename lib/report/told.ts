@@ -10,7 +10,8 @@ export interface Told {
   verdict: string
   headline: string
   summary: string
-  undo: { text: string; command?: string | undefined }
+  /** What to run next; of what users have, how they are brought back. */
+  undo: { title: string; text: string; command?: string | undefined }
 }
 
 type Ended = Pick<Told, 'tone' | 'verdict' | 'headline'> & { users: string }
@@ -68,7 +69,7 @@ const endings: Record<DeploymentRecord['outcome'], (record: DeploymentRecord) =>
     tone: 'warning',
     verdict: 'Interrupted',
     headline: `${to.version} was interrupted in ${environment}`,
-    users: message ? `It was cleared up: ${message}.` : '',
+    users: message ? 'It has been cleared up.' : '',
   }),
   'needs-person': ({ to, environment }) => ({
     tone: 'bad',
@@ -130,25 +131,28 @@ function time(record: DeploymentRecord): string {
 /** `1,234` */
 export const figure = (value: number): string => value.toLocaleString('en-US')
 
-function undoOf({ outcome, kind, environment: env, to, from, id }: DeploymentRecord): Told['undo'] {
-  const next = `bun scripts/deploy.ts --env ${env} --version …`
+function undoOf(record: DeploymentRecord): Told['undo'] {
+  const { outcome, kind, environment: env, to, from } = record
+  if (outcome === 'succeeded' && kind !== 'rollback' && from)
+    return {
+      title: 'How to undo it',
+      text: `While ${to.version} is live, one command brings back what was before:`,
+      command: `bun scripts/rollback-deployment.ts --env ${env} --reason "…"`,
+    }
+  return { title: 'What to do next', ...nextOf(record) }
+}
+
+function nextOf({ outcome, environment: env, from, id }: DeploymentRecord): Omit<Told['undo'], 'title'> {
+  const deploy = `bun scripts/deploy.ts --env ${env}`
   if (outcome === 'open' || outcome === 'needs-person')
     return {
       text: 'To finish or undo what was left:',
       command: `bun scripts/deployment-status.ts --env ${env} --repair`,
     }
   if (outcome === 'verified')
-    return {
-      text: 'Nothing has moved. To open it to users:',
-      command: `bun scripts/deploy.ts --env ${env} --resume ${id}`,
-    }
+    return { text: 'Nothing has moved. To open it to users:', command: `${deploy} --resume ${id}` }
   // No command that is printed leads back to what was left (S9).
-  if (outcome !== 'succeeded' || kind === 'rollback')
-    return { text: 'There is nothing to undo. The next version goes the usual way:', command: next }
-  if (!from)
-    return { text: 'It is the first release: there is none to go back to. To replace it:', command: next }
-  return {
-    text: `While ${to.version} is live, one command brings back what was before:`,
-    command: `bun scripts/rollback-deployment.ts --env ${env} --reason "…"`,
-  }
+  const none = 'There is nothing to undo. The next version goes the usual way:'
+  const first = 'It is the first release: there is none to go back to. To replace it:'
+  return { text: outcome === 'succeeded' && !from ? first : none, command: `${deploy} --version …` }
 }

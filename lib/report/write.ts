@@ -5,7 +5,7 @@ import { writeSummary } from '../cli/github.ts'
 import type { World } from '../cluster/world.ts'
 import { sentence } from '../errors.ts'
 import { field } from '../json.ts'
-import { archive } from './archive.ts'
+import { archive, isLasting } from './archive.ts'
 import { gather, type Report } from './gather.ts'
 import { reportMarkdown } from './markdown.ts'
 import { reportPage } from './page.ts'
@@ -45,8 +45,7 @@ export async function reportRun(world: World): Promise<void> {
       if (!report) continue
       log.info(`report: ${writeReport(report, reports)}`)
       writeSummary(reportMarkdown(report), process.env)
-      if (environment.archive !== undefined && report.record.outcome !== 'open')
-        archive(environment.archive, report)
+      if (environment.archive !== undefined && isLasting(report.record)) archive(environment.archive, report)
     } catch (error) {
       log.warn(`The report could not be written: ${sentence(error)}`)
     }

@@ -47,7 +47,7 @@ describe('the outcome in one sentence, and where users are', () => {
       'repaired',
       { outcome: 'interrupted', message: 'traffic did not move, or is back; cleaned up by bob' },
       '1.1.0 was interrupted in production',
-      'cleaned up by bob',
+      'It has been cleared up.',
     ],
     [
       'a rolling update has no color',

@@ -29,11 +29,12 @@ afterEach(async () => {
 
 const REVISION = 'a'.repeat(40)
 
+const digestOf = (text: string): string =>
+  `sha256:${new Bun.CryptoHasher('sha256').update(text).digest('hex')}`
+
 /** A registry with one image, which was built of a commit; it counts who asks. */
 function startRegistry() {
   const config = JSON.stringify({ config: { Labels: { 'org.opencontainers.image.revision': REVISION } } })
-  const digestOf = (text: string): string =>
-    `sha256:${new Bun.CryptoHasher('sha256').update(text).digest('hex')}`
   const manifest = JSON.stringify({ config: { digest: digestOf(config) } })
   const asked: string[] = []
   const server = Bun.serve({
@@ -209,14 +210,26 @@ describe('the archive', () => {
     const source = { revision: 'a'.repeat(40), committedAt: iso(START) }
     archive(folder.path, { record: record({ id: 'old' }), source })
     archive(folder.path, { record: record({ id: 'both' }), source })
-    const kept = [record({ id: 'both', outcome: 'taken-back' }), record({ id: 'new' })]
+    const kept = [
+      record({ id: 'both', outcome: 'taken-back' }),
+      record({ id: 'new' }),
+      record({ id: 'open', outcome: 'open' }),
+      record({ id: 'odd', unreadable: 'kind: Invalid option' }),
+    ]
     const { found } = await known(here, kept, folder.path, Infinity)
     const sorted = found.toSorted((a, b) => a.record.id.localeCompare(b.record.id))
     const told = sorted.map((one) => [one.record.id, one.record.outcome, one.source?.revision])
     expect(told).toEqual([
       ['both', 'taken-back', source.revision],
       ['new', 'succeeded', undefined],
+      ['odd', 'succeeded', undefined],
       ['old', 'succeeded', source.revision],
+      ['open', 'open', undefined],
     ])
+    // What has not ended, or cannot be read as a whole, is told anew another time.
+    const again = readArchive(folder.path, 'production').found.map(
+      ({ record }) => `${record.id} ${record.outcome}`,
+    )
+    expect(again.toSorted()).toEqual(['both taken-back', 'new succeeded', 'old succeeded'])
   })
 })

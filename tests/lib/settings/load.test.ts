@@ -44,6 +44,12 @@ function problems(content: unknown, variables = {}, name?: string): string[] {
 
 const withIn = (more: object) => ({ ...minimal, environments: { test: { ...declared, ...more } } })
 
+test('the archive is a folder beside deploy.yaml, unless it is somewhere', () => {
+  expect(load({ ...minimal, archive: 'kept' }).archive).toBe(join(folder, 'kept'))
+  expect(load(withIn({ archive: '/var/kept' })).archive).toBe('/var/kept')
+  expect(load(minimal).archive).toBeUndefined()
+})
+
 describe('what is decided', () => {
   test('every setting has a value', () => {
     expect(load(minimal)).toMatchObject({
