@@ -87,6 +87,7 @@ describe('hostile words are inert', () => {
     const outside = markdown.replaceAll(/\\./g, '').replaceAll(/`[^`\n]*`/g, '')
     expect(outside).not.toMatch(/[<>[\]()@]|:\/\/|www\./)
     expect(markdown).not.toMatch(/^::/m)
+    expect(markdown.replaceAll('\n', '')).not.toMatch(/\p{Cc}|\p{Cf}/u)
     for (const line of markdown.split('\n').filter((line) => line.startsWith('|')))
       expect(line.match(/\|/g)?.length).toBeLessThanOrEqual(8)
     expect(markdown.length).toBeLessThan(100_000)

@@ -48,7 +48,12 @@ function startRegistry() {
       return Response.json({ errors: [{ code: 'MANIFEST_UNKNOWN' }] }, { status: 404 })
     },
   })
-  return { server, asked, image: `127.0.0.1:${server.port}/chat@${digestOf(manifest)}` }
+  /** What it was asked up to now, and this last: what was sent before has come by then. */
+  const heard = async (): Promise<string[]> => {
+    await (await fetch(new URL('/last', server.url))).text()
+    return asked
+  }
+  return { server, asked, heard, image: `127.0.0.1:${server.port}/chat@${digestOf(manifest)}` }
 }
 
 /** No git is there. */
@@ -149,7 +154,7 @@ describe('at the end of a run', () => {
   test('an interrupted run asks nobody: it says what it has, at once', async () => {
     const { end } = ended([record({ id: '01a' })])
     await reported({ ...end, clock: systemClock, signal: AbortSignal.abort(new Error('stop')) })
-    expect(registry.asked).toEqual([])
+    expect(await registry.heard()).toEqual(['/last'])
     expect(filesOf('01a')).toHaveLength(3)
   })
 
@@ -159,7 +164,7 @@ describe('at the end of a run', () => {
       record({ id: '01b', outcome: 'taken-back' }),
     ])
     await reported({ ...end, clock: systemClock })
-    expect(registry.asked).toEqual([])
+    expect(await registry.heard()).toEqual(['/last'])
     expect(readFileSync(join(folder.path, '01b/report.html'), 'utf8')).toContain('was taken back')
   })
 
