@@ -11,6 +11,8 @@ export interface Asked {
   /** Bytes of the answer that are read; the rest is not waited for. */
   most: number
   signal: AbortSignal
+  /** A header of the answer that is wanted too. */
+  header?: string
 }
 
 export interface Answer {
@@ -18,12 +20,20 @@ export interface Answer {
   text: string
   /** There was more of it than was asked for. */
   cut: boolean
+  /** What the wanted header says, where there is one. */
+  header?: string
 }
 
 /** Why there is no whole answer, as a sentence. */
 export interface Unanswered {
   failure: string
+  /** Nothing went out: there was nobody, or not who it should be. */
+  unsent?: true
 }
+
+/** Of a connection that did not come about; whatever else fails, fails when something may have arrived. */
+const UNSENT =
+  /^(ConnectionRefused|ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|FailedToOpenSocket|.*CERT.*|ERR_TLS.*|UNABLE_TO_.*)$/
 
 /**
  * Asks once, on a connection of its own; a redirect is an answer, and is not followed. What goes wrong on the way
@@ -31,7 +41,7 @@ export interface Unanswered {
  * @throws what the signal was aborted with
  */
 export async function askOnce(url: URL, asked: Asked): Promise<Answer | Unanswered> {
-  const { method = 'GET', headers = {}, body, within, most, signal } = asked
+  const { method = 'GET', headers = {}, body, within, most, signal, header } = asked
   const deadline = AbortSignal.timeout(within)
   try {
     const response = await fetch(url, {
@@ -42,12 +52,18 @@ export async function askOnce(url: URL, asked: Asked): Promise<Answer | Unanswer
       keepalive: false,
       signal: AbortSignal.any([signal, deadline]),
     })
-    return { status: response.status, ...(await beginning(response, most)) }
+    const found = header === undefined ? null : response.headers.get(header)
+    const answer = { status: response.status, ...(await beginning(response, most)) }
+    return found === null ? answer : { ...answer, header: found }
   } catch (error) {
     signal.throwIfAborted()
-    return { failure: deadline.aborted ? `no whole answer within ${seconds(within)}` : sentence(error) }
+    if (deadline.aborted) return { failure: `no whole answer within ${seconds(within)}` }
+    return { failure: sentence(error), ...(isUnsent(error) && { unsent: true }) }
   }
 }
+
+const isUnsent = (error: unknown): boolean =>
+  Error.isError(error) && 'code' in error && UNSENT.test(String(error.code))
 
 async function beginning(response: Response, most: number): Promise<{ text: string; cut: boolean }> {
   const decoder = new TextDecoder()

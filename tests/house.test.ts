@@ -56,7 +56,7 @@ const floors = [
   ['cluster', 'scan', 'stages'],
   ['app', 'cli'],
   ['monitor'],
-  ['history', 'image', 'diagnose'],
+  ['history', 'image', 'notify', 'diagnose'],
   ['traffic', 'preflight', 'report'],
   ['release'],
 ]

@@ -23,6 +23,8 @@ export const key = {
   /** On a record: whose it is, and how it went. */
   record: 'deploy-scripts/record',
   outcome: 'deploy-scripts/outcome',
+  /** On a record: somebody is still to be told of it. */
+  notify: 'deploy-scripts/notify',
   /** On the Lease that holds deployments up: why, and until when. */
   reason: 'deploy-scripts/reason',
   until: 'deploy-scripts/until',

@@ -2,6 +2,7 @@
  * A record while it is written. It is opened before anything is written, with all that will be changed for a
  * time, so that whoever comes after a kill -9 can put it back (S4).
  */
+import { key } from '../app/color.ts'
 import { create } from '../cluster/commands.ts'
 import { configMap, type Manifest } from '../cluster/objects.ts'
 import type { World } from '../cluster/world.ts'
@@ -29,8 +30,12 @@ export async function openRecord(
   manifests: readonly Manifest[],
 ): Promise<Journal> {
   const body = configMapOf(entry)
+  const { metadata } = body
+  // Killed before it could tell anybody: the next run does.
+  const labels = { ...metadata.labels, ...(world.environment.notify && { [key.notify]: 'due' }) }
   const input = JSON.stringify({
     ...body,
+    metadata: { ...metadata, labels },
     ...(manifests.length > 0 && { binaryData: { manifests: pack(manifests) } }),
   })
   const landed = () => asWritten(world.kubectl, entry)

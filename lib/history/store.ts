@@ -194,7 +194,7 @@ export async function store(
     { op: 'test', path, value: was },
     { op: 'replace', path, value: entry.outcome },
   ]
-  if (entry.unreadable === undefined) operations.push({ op: 'add', path: '/data', value: data })
+  if (entry.unreadable === undefined) operations.push({ op: 'add', path: '/data/record', value: data.record })
   const landed = (): Promise<ConfigMap | undefined> => asWritten(kubectl, entry)
   using folder = temporaryFolder()
   const file = join(folder.path, 'record.json')

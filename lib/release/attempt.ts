@@ -15,6 +15,7 @@ import { journalled, openRecord, type Journal } from '../history/journal.ts'
 import { isLockLoss, type Lock } from '../history/lock.ts'
 import { prune } from '../history/prune.ts'
 import type { DeploymentRecord } from '../history/record.ts'
+import { tell, tellEnd } from '../notify/tell.ts'
 import { isTheirs, TAKEN_OVER } from './fence.ts'
 import { closeFailed, closeWell, left, tidyUp, type Ending } from './settle.ts'
 
@@ -36,6 +37,7 @@ export async function recorded(
 ): Promise<DeploymentRecord> {
   const journal = await openRecord(world, entry, manifests)
   const attempt = { ...journalled(world, journal), lock, journal, gates }
+  tell(attempt, 'started')
   return await closing(attempt, body)
 }
 
@@ -54,8 +56,10 @@ export async function closing(
     }
     log.step('Close the record')
     await closeWell(attempt, journal, ending, () => giveBack(attempt, journal.entry))
+    tellEnd(attempt)
   } catch (error) {
     await closeFailed(attempt, journal, error, () => giveBack(attempt, journal.entry))
+    tellEnd(attempt, error)
     if (error instanceof DeployError) error.record ??= journal.entry
     throw error
   } finally {

@@ -14,6 +14,7 @@ import { DeployError } from '../errors.ts'
 import { refuseHeld } from '../history/hold.ts'
 import { fence } from '../history/lock.ts'
 import { newEntry, type DeploymentRecord } from '../history/record.ts'
+import { tell } from '../notify/tell.ts'
 import { pointPreview } from '../traffic/endpoints.ts'
 import { withPreview } from '../traffic/preview.ts'
 import { recorded, type Attempt } from './attempt.ts'
@@ -51,6 +52,7 @@ export async function deploy(
         await migrate(attempt, plan.rendered)
         await startColor(attempt, plan)
         await verifyPreview(attempt, plan)
+        tell(attempt, 'verified')
       })
       if (request.until) return { outcome: request.until }
       return await openToUsers(attempt, request, plan)

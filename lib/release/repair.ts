@@ -12,6 +12,7 @@ import { DeployError, Exit, sentence } from '../errors.ts'
 import { journal, openRecord } from '../history/journal.ts'
 import { newEntry, type DeploymentRecord } from '../history/record.ts'
 import { readRecord } from '../history/store.ts'
+import { tellEnd } from '../notify/tell.ts'
 import { watchLive } from '../traffic/proof.ts'
 import { giveBack, type Attempt } from './attempt.ts'
 import { bakeRolling, resumeBake } from './bake.ts'
@@ -42,8 +43,14 @@ export async function repair(
   for (const entry of known.toReversed()) {
     held.log.step(`Repair: ${leftBehind(observed, [entry])[0]}`)
     const attempt = { ...held, journal: journal(held, entry) }
-    if (entry.strategy === 'rolling') await finishRolling(attempt)
-    else await finishOrUndo(attempt, observed)
+    try {
+      if (entry.strategy === 'rolling') await finishRolling(attempt)
+      else await finishOrUndo(attempt, observed)
+      tellEnd(attempt)
+    } catch (error) {
+      tellEnd(attempt, error)
+      throw error
+    }
     observed = await observe(held.environment.app, held.kubectl)
   }
   const narrowed = await narrow(held, held.lock, observed)

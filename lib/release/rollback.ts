@@ -17,6 +17,7 @@ import { journal as journalOf, journalled, openRecord, type Journal } from '../h
 import { fence, lockedBy, seizeLock, type Lock } from '../history/lock.ts'
 import { newEntry, type DeploymentRecord } from '../history/record.ts'
 import { markWayBack, readRecord, unfinished } from '../history/store.ts'
+import { tell } from '../notify/tell.ts'
 import { moveTraffic, type Moved } from '../traffic/move.ts'
 import { watchLive } from '../traffic/proof.ts'
 import type { Witness } from '../traffic/witness.ts'
@@ -54,10 +55,14 @@ export async function rollBack(
     target.kind === 'scale' ? await startPods(outer, journal, observed, target, gates) : undefined
   const moved = await moveFirst(outer, journal, prepared?.observed ?? observed, target, prepared)
   const { lock, problems } = await moved.booking
-  if (!lock) throw await withoutLock(outer, target, moved.witness, problems)
+  if (!lock) {
+    tell({ ...outer, journal }, 'needs-person', problems.join('; '))
+    throw await withoutLock(outer, target, moved.witness, problems)
+  }
   try {
     for (const problem of problems) outer.log.warn(problem)
     const attempt = { ...journalled(lockedBy(outer, lock), journal), lock, journal, gates }
+    tell(attempt, 'switched')
     return await closing(attempt, async () => {
       const remarks = [...moved.remarks, ...(await mendOverwritten(attempt, target))]
       remarks.push(...(await settleBack(attempt, target, moved.traffic, moved.witness)))
@@ -138,6 +143,7 @@ async function startPods(
     return { lock, before, observed: await waitServing(attempt, to, enough) }
   } catch (error) {
     await closeFailed(attempt, journal, error, () => giveBack(attempt, before))
+    tell(attempt, 'rollback-failed', sentence(error))
     await lock.release()
     throw await stayed(outer, target, error)
   }
@@ -191,6 +197,7 @@ async function moveFirst(
   }
   await witness.value.stop()
   const why = await stayed(outer, target, error)
+  tell({ ...outer, journal }, 'rollback-failed', sentence(why))
   if (prepared) {
     const world = { ...lockedBy(outer, prepared.lock), lock: prepared.lock }
     await closeFailed(world, journal, error, () => giveBack(world, prepared.before))

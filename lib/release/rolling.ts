@@ -21,6 +21,7 @@ import { journal } from '../history/journal.ts'
 import { isLockLoss } from '../history/lock.ts'
 import { newEntry, type DeploymentRecord } from '../history/record.ts'
 import { markWayBack, readRecord } from '../history/store.ts'
+import { tell } from '../notify/tell.ts'
 import { reached } from '../traffic/reach.ts'
 import { recorded, type Attempt } from './attempt.ts'
 import { bakeRolling } from './bake.ts'
@@ -103,8 +104,11 @@ export async function roll(
 
 /** A rolling update goes on by itself; the next one replaces what an interrupted run applied. */
 async function closeInterrupted(held: Held, { past }: Omit<Found, 'repaired'>): Promise<boolean> {
-  for (const entry of past.filter(({ outcome }) => outcome === 'open'))
-    await journal(held, entry).close('interrupted', `followed by a run of ${held.by}`)
+  for (const entry of past.filter(({ outcome }) => outcome === 'open')) {
+    const left = { ...held, journal: journal(held, entry) }
+    await left.journal.close('interrupted', `followed by a run of ${held.by}`)
+    tell(left)
+  }
   return false
 }
 

@@ -11,6 +11,7 @@ import type { World } from '../cluster/world.ts'
 import { DeployError, sentence } from '../errors.ts'
 import type { Lock } from '../history/lock.ts'
 import type { Proof } from '../history/record.ts'
+import { tell } from '../notify/tell.ts'
 import { moveTraffic, type Moved } from '../traffic/move.ts'
 import type { Move } from '../traffic/patch.ts'
 import type { Reached } from '../traffic/reach.ts'
@@ -69,6 +70,7 @@ export async function switchOver(attempt: Attempt, change: Change): Promise<Unde
     const leaving = change.kind === 'switch'
     const lost = losses(traffic, witness.samples, to, allowedFailures, { leaving })
     reportProof(attempt, proofOf(traffic, witness.samples, to, witness.skipped))
+    tell(attempt, 'switched')
     if (lost) throw new DeployError(lost)
     if (traffic.reached?.converged === false) throw new DeployError(halfway(traffic.reached))
     log.step('Verify through the live URL')

@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { bake } from './bake.ts'
 import { accounts, pageQuality, performance, security, smoke, ui, type Severity } from './gates.ts'
 import { preflight, windows } from './preflight.ts'
+import { notify } from './notify.ts'
 import { scan } from './scan.ts'
 import { stages } from './stages.ts'
 import { count, dnsLabel, duration, httpUrl, path } from './scalars.ts'
@@ -96,6 +97,10 @@ const settings = {
   preflight: optional(preflight),
   /** When deployments may begin, and when they are frozen. A rollback may always. */
   windows: windows.optional(),
+  /** Who is told of what, a channel under a name: docs/notifications.md. */
+  notify: notify.optional(),
+  /** Where a run's report can be read; `{id}` and `{environment}` stand for its record's. */
+  reportUrl: httpUrl.optional(),
   /** Where docs/monitoring-alerting-guide.md can be read: each alert links to its section. */
   runbooks: httpUrl.optional(),
   /** A folder that each record which has ended is written into: it outlives the cluster's `history`. */

@@ -11,7 +11,7 @@ const deployer = {
   'deployments.apps': [...read, ...write],
   endpoints: read,
   'endpointslices.discovery.k8s.io': read,
-  events: read,
+  events: [...read, 'create'],
   'horizontalpodautoscalers.autoscaling': [...read, ...write, 'delete'],
   'ingresses.networking.k8s.io': [...read, ...write, 'delete'],
   'jobs.batch': [...read, ...write, 'delete'],

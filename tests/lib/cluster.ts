@@ -38,7 +38,7 @@ const recordLine = ({ metadata: { name, creationTimestamp, labels } }: Stored): 
 
 export class Cluster implements Shell {
   readonly objects = new Map<string, Stored>()
-  /** What was written, as `patch service chat`; later writes of records, whose moment is not fixed, left out. */
+  /** What was written, as `patch service chat`; later writes of records, and Events, whose moment is not fixed, left out. */
   readonly writes: string[] = []
   /** Every command line. */
   readonly asked: string[] = []
@@ -65,7 +65,7 @@ export class Cluster implements Shell {
     const instead = await this.intercept(line, name, args)
     if (instead) return instead
     const answer = this.#answer(verb, args.slice(1), options.input ?? '')
-    if (name && !name.startsWith('patch configmap') && answer.exitCode === 0) this.writes.push(name)
+    if (name && !/^(patch configmap|create Event)/.test(name) && answer.exitCode === 0) this.writes.push(name)
     return this.loses(line) ? UNREACHABLE : answer
   }
 
