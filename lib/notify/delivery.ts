@@ -1,4 +1,5 @@
 /** One message to one receiver: tried until it has arrived, is refused for good, or there is no more time. */
+import { randomUUID } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import { HIDDEN } from '../secrets.ts'
 import type { Message } from './message.ts'
@@ -35,10 +36,10 @@ export async function deliver(
 ): Promise<void> {
   const { clock, signal, deadline, note } = delivering
   for (let pause = PAUSE; ; pause *= 2) {
-    const at = begin(delivery, clock.now())
+    const own = begin(delivery, clock.now())
     if (!sender.once && (delivery.unsure ?? 0) >= MOST_UNSURE) return giveUp(delivery, note)
     await note()
-    if (delivery.at !== at || delivery.sent !== undefined) return
+    if (delivery.open !== own) return
     const result = await once(sender, message, delivery, delivering)
     end(delivery, result, sender)
     if (result.ref !== undefined) delivering.learnt(result.ref)
@@ -53,10 +54,10 @@ export async function deliver(
 
 /** What was begun and never ended may have arrived. Pure but for `delivery`. */
 function begin(delivery: Delivery, now: number): string {
-  if (delivery.open) delivery.unsure = (delivery.unsure ?? 0) + 1
-  delivery.open = true
+  if (delivery.open !== undefined) delivery.unsure = (delivery.unsure ?? 0) + 1
+  delivery.open = randomUUID()
   delivery.at = new Date(now).toISOString()
-  return delivery.at
+  return delivery.open
 }
 
 async function giveUp(delivery: Delivery, note: () => Promise<void>): Promise<void> {

@@ -72,13 +72,20 @@ export function adopt(own: Notices, theirs: Notices, now: number): void {
 function adoptDeliveries(own: Notice, theirs: Notice, now: number): void {
   for (const [name, delivery] of Object.entries(theirs.to)) {
     const mine = own.to[name]
-    if (!mine || isAhead(delivery, mine, now)) own.to[name] = Object.assign(mine ?? {}, delivery)
+    if (!mine) own.to[name] = delivery
+    else if (isAhead(delivery, mine, now)) replace(mine, delivery)
   }
+}
+
+/** The object stays the same: whoever is delivering it sees what has become of it. */
+function replace(own: Delivery, theirs: Delivery): void {
+  delete own.open
+  Object.assign(own, theirs)
 }
 
 function isAhead(theirs: Delivery, own: Delivery, now: number): boolean {
   if (own.sent !== undefined) return false
   if (theirs.sent !== undefined || theirs.over !== undefined) return true
-  if (!theirs.open || theirs.at === undefined || theirs.at === own.at) return false
+  if (theirs.open === undefined || theirs.at === undefined || theirs.open === own.open) return false
   return now - Date.parse(theirs.at) < CUT_OFF
 }

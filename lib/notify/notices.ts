@@ -15,8 +15,8 @@ import { states } from '../settings/notify.ts'
 const delivery = z.object({
   /** ISO 8601: the last try's beginning */
   at: z.string().optional(),
-  /** A try has begun, and nobody has said yet how it ended. */
-  open: z.boolean().optional(),
+  /** A try has begun, and nobody has said yet how it ended: by which it is told from another process's. */
+  open: z.string().optional(),
   /** How many tries may have arrived without anybody knowing. */
   unsure: z.number().optional(),
   /** What the receiver said. */
@@ -55,7 +55,7 @@ export const STALE = 24 * 60 * 60 * 1000
 /** Whether it may be tried now: not what has arrived, is given up, or is under way in another process. Pure. */
 export function isDue({ at, open, sent, over }: Delivery, now: number): boolean {
   if (sent !== undefined || over !== undefined) return false
-  return !(open === true && at !== undefined && now - Date.parse(at) < CUT_OFF)
+  return !(open !== undefined && at !== undefined && now - Date.parse(at) < CUT_OFF)
 }
 
 /** Whether anything of it is still to be sent, now or later. Pure. */

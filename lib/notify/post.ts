@@ -26,7 +26,7 @@ export interface Sender {
   readonly once: boolean
   /** The sender's own secrets, which must stand in no message and no failure. */
   readonly secrets: readonly string[]
-  send(message: Message, around: Sending): Promise<Result>
+  readonly send: (message: Message, around: Sending) => Promise<Result>
 }
 
 export interface Sending {
@@ -105,12 +105,19 @@ const said = z.object({
   error: z.string().optional().catch(undefined),
   ts: z.string().optional().catch(undefined),
   id: z.union([z.string(), z.number()]).optional().catch(undefined),
-  messages: z.unknown(),
+  messages: z.unknown().optional(),
 })
 
 /** What an answer in JSON says, of what any receiver's may. */
 export const answered = ({ text }: Pick<Posted, 'text'>): Partial<z.infer<typeof said>> =>
   said.safeParse(parseJson(text)).data ?? {}
+
+/** What of a secret address must be seen nowhere: a receiver may repeat a part of it in what it says. */
+export function secretsIn(address: string): string[] {
+  const { pathname, searchParams } = new URL(address)
+  const parts = [...pathname.split('/'), ...searchParams.values()].filter((part) => part.length >= 8)
+  return [address, ...parts]
+}
 
 /**
  * A secret address from a variable. Over plain HTTP what is secret in it would be read by others on the way, so only
