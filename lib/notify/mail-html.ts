@@ -13,12 +13,13 @@ a { color: #0b5cad; }
   .card { background: #1e2329 !important; border-color: #333b45 !important; }
   .card, .card td, .card p, .card li { color: #e6e9ed !important; }
   .card .name { color: #9aa5b1 !important; }
-  .why { background: #262c34 !important; border-color: #4a5563 !important; }
+  .why { background: #262c34 !important; }
   pre { background: #11151a !important; color: #e6e9ed !important; border-color: #333b45 !important; }
   a { color: #7ab7ff !important; }
 }
 @media (max-width: 480px) {
   .page { padding: 8px !important; }
+  .head { padding: 14px 16px !important; }
   .body { padding: 16px !important; }
   .name { width: 84px !important; }
 }`
@@ -45,7 +46,7 @@ export function mailHtml(message: Message): string {
 <body style="margin: 0; background: #f2f4f7">
 <div class="page" style="background: #f2f4f7; padding: 24px 12px">
 <div class="card" style="max-width: 600px; margin: 0 auto; background: #ffffff; border: 1px solid #d9dee5; border-radius: 8px; overflow: hidden; color: #1b2430; ${FONT}">
-<div style="background: ${ACCENTS[level]}; padding: 14px 24px; color: #ffffff; font-size: 18px; font-weight: 600; ${BREAKS}">${h(headline(message))}</div>
+<div class="head" style="background: ${ACCENTS[level]}; padding: 14px 24px; color: #ffffff; font-size: 18px; font-weight: 600; ${BREAKS}">${h(headline(message))}</div>
 <div class="body" style="padding: 20px 24px">
 <table role="presentation" width="100%" cellpadding="0" cellspacing="0" style="border-collapse: collapse; table-layout: fixed">
 ${facts.map(({ name, value }) => fact(name, value)).join('\n')}

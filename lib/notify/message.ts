@@ -149,16 +149,16 @@ export function harm({ switches, steps, to, finishedAt, outcome }: Subject): str
 
 function next({ environment, id, outcome }: Subject, state: State): Pick<Message, 'next'> {
   const script = (name: string, flags = ''): string => `bun scripts/${name}.ts --env ${environment}${flags}`
-  const look = { what: 'to see where users are', command: script('deployment-status') }
-  const mend = { what: 'to finish or undo it', command: script('deployment-status', ' --repair') }
+  const look = { what: 'To see where users are', command: script('deployment-status') }
+  const mend = { what: 'To finish or undo it', command: script('deployment-status', ' --repair') }
   const known: Partial<Record<State, NonNullable<Message['next']>>> = {
-    switched: { what: 'to go back', command: script('rollback-deployment') },
-    succeeded: { what: 'to go back', command: script('rollback-deployment') },
+    switched: { what: 'To go back', command: script('rollback-deployment') },
+    succeeded: { what: 'To go back', command: script('rollback-deployment') },
     ...(outcome === 'verified' && {
-      verified: { what: 'to open it to users', command: script('deploy', ` --resume ${id}`) },
+      verified: { what: 'To open it to users', command: script('deploy', ` --resume ${id}`) },
     }),
-    stopped: { what: 'to see what was done', command: script('deployment-history') },
-    'rolled-back': { what: 'to see what users met', command: script('deployment-history') },
+    stopped: { what: 'To see what was done', command: script('deployment-history') },
+    'rolled-back': { what: 'To see what users met', command: script('deployment-history') },
     'rollback-failed': outcome === 'open' ? mend : look,
     'needs-person': outcome === 'open' ? mend : look,
     'lock-taken-over': look,

@@ -14,10 +14,13 @@ const STYLES: Record<Level, string> = { info: 'good', warning: 'warning', critic
 
 type Run = { type: 'TextRun'; text: string; weight?: 'Bolder'; size?: 'Large'; fontType?: 'Monospace' }
 
+/** Where a word of more letters may be broken: the card would be as wide as the word. */
+const LONG_WORD = /\S{60}/g
+
 /** `{{DATE(…)}}` would be replaced. */
 const run = (text: string, more: Omit<Run, 'type' | 'text'> = {}): Run => ({
   type: 'TextRun',
-  text: text.replaceAll('{{', '{ {'),
+  text: text.replaceAll('{{', '{ {').replace(LONG_WORD, '$&\u200B'),
   ...more,
 })
 

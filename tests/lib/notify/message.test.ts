@@ -58,7 +58,7 @@ test('a rollback by itself: why, with the numbers, the checks with their evidenc
       'Checks that did not pass:',
       '- smoke: its database and dependencies answer: expected status 200 within 5 s, saw status 503: {"database":"refused"} (smoke/ready.json)',
       '',
-      'to see what users met:',
+      'To see what users met:',
       '  bun scripts/deployment-history.ts --env production',
       '',
     ].join('\n'),
