@@ -5,6 +5,7 @@
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { chromium, type Browser } from '@playwright/test'
+import { z } from 'zod'
 import { exampleMessage } from '../lib/notify/example.ts'
 import { mailHtml } from '../lib/notify/mail-html.ts'
 import { messageOf, type Message } from '../lib/notify/message.ts'
@@ -60,14 +61,19 @@ const SLACK = `body{font:15px/1.46 Lato,Arial,sans-serif;margin:16px;max-width:6
 overflow-wrap:anywhere}h3{margin:0 0 4px}div{margin:4px 0}blockquote{border-left:4px solid #ddd;margin:4px 0;padding-left:12px}
 pre{border:1px solid #ddd;background:#f8f8f8;padding:8px;margin:4px 0;font-size:12px;white-space:pre-wrap}ul{margin:0;padding-left:20px}`
 
+/** As Slack reads it. */
+const parsed = (block: object): Element => JSON.parse(JSON.stringify(block))
+
+const cardForm = z.object({ attachments: z.array(z.object({ content: z.looseObject({}) })) })
+
 const slackPage = (message: Message): string =>
   `<meta charset=utf-8><style>${SLACK}</style>${slackMessage(message)
-    .blocks.map((block) => slackHtml(block as Element))
+    .blocks.map((block) => slackHtml(parsed(block)))
     .join('')}`
 
 function teamsPage(message: Message): string {
   const library = readFileSync(require.resolve('adaptivecards/dist/adaptivecards.min.js'), 'utf8')
-  const { attachments } = teamsCard(message) as { attachments: { content: object }[] }
+  const { attachments } = cardForm.parse(teamsCard(message))
   const card = JSON.stringify(attachments[0]?.content).replaceAll('<', '\\u003c')
   const host = {
     fontFamily: 'Segoe UI, Arial, sans-serif',

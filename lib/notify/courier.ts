@@ -14,8 +14,9 @@ import { isWanted, table, type Subject } from './states.ts'
 /** ms from when on no try of a message begins, while the run goes on */
 const WITHIN = 30_000
 
-/** ms that a run whose end is told waits for receivers; what has not arrived then is due. */
+/** ms that a run whose end is told waits for receivers; what has not arrived then is due. What came before has less. */
 export const LAST = 3_000
+const EARLIER = 1_000
 
 export interface Courier {
   /** Aborted when receivers have no more time. */
@@ -24,6 +25,13 @@ export interface Courier {
   tell(subject: Subject, told: Told, last: boolean): Promise<void>
   /** Everything that is due of this record, of what `only` names. Never throws. */
   sendDue(subject: Subject, only?: string): Promise<Ledger>
+}
+
+interface Item {
+  message: Message
+  subject: Subject
+  delivery: Delivery
+  last: boolean
 }
 
 export interface Means {
@@ -36,7 +44,9 @@ export function courier(world: World, ledger: Promise<Ledger>, { variables, pati
   const { environment, clock, log } = world
   const secrets = new Secrets([...(environment.secrets ?? []), ...secretsIn(variables)])
   const channels = declared(environment.notify)
-  const limit = new AbortController()
+  const [limit, earlier] = [new AbortController(), new AbortController()]
+  /** Channels whose last message has not arrived. */
+  const behind = new Set<string>()
   const signal = patient ? AbortSignal.any([limit.signal, patient]) : limit.signal
   const queues = new Map<string, Promise<void>>()
   let ended = Number.POSITIVE_INFINITY
@@ -44,32 +54,47 @@ export function courier(world: World, ledger: Promise<Ledger>, { variables, pati
   const messageFor = (subject: Subject, notice: Told): Message =>
     messageOf(subject, notice, { reportUrl: environment.reportUrl, secrets })
 
-  const bring = async (name: string, channel: Channel, subject: Subject, notice: Notice): Promise<void> => {
+  /** One try after the other, as long as there is time. @param last nothing follows: it has all the time that is left */
+  const attempt = async (
+    name: string,
+    channel: Channel,
+    { message, subject, delivery, last }: Item,
+  ): Promise<void> => {
     const { notices, note } = await ledger
-    const delivery = (notice.to[name] ??= {})
-    const message = messageFor(subject, notice)
-    if (!isDue(delivery, clock.now())) return
-    if (clock.now() - Date.parse(notice.at) > STALE) {
-      delivery.over = 'it was no news any more'
-      return await note()
-    }
     const opened = open(channel, variables, { subject, url: environment.url })
-    if ('problem' in opened) {
-      delivery.failure = opened.problem
-      await note()
-    } else {
-      const deadline = Math.min(clock.monotonic() + WITHIN, ended)
-      const learnt = (ref: string): void => void (notices.refs[name] = ref)
+    // A deployment that went well does not wait for who has said nothing all the while.
+    const skipped = last && message.level === 'info' && behind.has(name)
+    behind.add(name)
+    if (skipped) delivery.failure = 'it took nothing before'
+    else if ('problem' in opened) delivery.failure = opened.problem
+    else
       await deliver(opened.sender, message, delivery, {
         clock,
-        signal,
-        deadline,
+        signal: last ? signal : AbortSignal.any([signal, earlier.signal]),
+        deadline: Math.min(clock.monotonic() + WITHIN, ended),
         ref: notices.refs[name],
         note,
-        learnt,
+        learnt: (ref) => void (notices.refs[name] = ref),
       })
-    }
+    await note()
     if (delivery.sent === undefined) log.warn(undelivered(name, channel, message, delivery))
+    else behind.delete(name)
+  }
+
+  const bring = async (
+    name: string,
+    channel: Channel,
+    subject: Subject,
+    notice: Notice,
+    last = false,
+  ): Promise<void> => {
+    const { note } = await ledger
+    const delivery = (notice.to[name] ??= {})
+    if (!isDue(delivery, clock.now())) return
+    if (clock.now() - Date.parse(notice.at) <= STALE)
+      return await attempt(name, channel, { message: messageFor(subject, notice), subject, delivery, last })
+    delivery.over = 'it was no news any more'
+    await note()
   }
 
   /** One after the other to each receiver: what came first arrives first. */
@@ -95,6 +120,7 @@ export function courier(world: World, ledger: Promise<Ledger>, { variables, pati
   /** The run may end as soon as nobody is being told any more. */
   const end = (): void => {
     ended = clock.monotonic() + LAST
+    setTimeout(() => earlier.abort(), EARLIER).unref()
     setTimeout(() => limit.abort(), LAST).unref()
   }
 
@@ -117,7 +143,7 @@ export function courier(world: World, ledger: Promise<Ledger>, { variables, pati
       if (!known) notices.notices.push(notice)
       const receivers = known ? [] : wanting
       await Promise.all(
-        receivers.map(([name, channel]) => queue(name, () => bring(name, channel, subject, notice))),
+        receivers.map(([name, channel]) => queue(name, () => bring(name, channel, subject, notice, last))),
       )
       if (last) {
         await Promise.all(queues.values())

@@ -109,30 +109,27 @@ export const table: Record<State, About> = {
 /** As `way-back.ts` and `rolling.ts` close a record whose automatic rollback did not work. */
 const WAY_BACK_FAILED = /; and the rollback failed: /
 
+/** By the outcome: of a deployment or a switch, and of a rollback. */
+const ENDED: Partial<Record<string, readonly [State, State]>> = {
+  verified: ['verified', 'verified'],
+  succeeded: ['succeeded', 'rolled-back-by-hand'],
+  // It was live, and somebody has gone back from it since: that is told by a record of its own.
+  'taken-back': ['succeeded', 'rolled-back-by-hand'],
+  'rolled-back': ['rolled-back', 'rolled-back'],
+  released: ['rolled-back', 'rolled-back'],
+  failed: ['stopped', 'rollback-failed'],
+  interrupted: ['stopped', 'rollback-failed'],
+  superseded: ['superseded', 'superseded'],
+}
+
 /** The state that a record says it is in. */
 export function stateOf(subject: Subject): State {
   const { outcome, superseded, message = '' } = subject
   if (superseded) return 'superseded'
-  const back = !deploys(subject)
-  switch (outcome) {
-    case 'open':
-      return whileOpen(subject)
-    case 'verified':
-      return 'verified'
-    // It was live, and somebody has gone back from it since: that is told by a record of its own.
-    case 'succeeded':
-    case 'taken-back':
-      return back ? 'rolled-back-by-hand' : 'succeeded'
-    case 'rolled-back':
-    case 'released':
-      return 'rolled-back'
-    case 'failed':
-    case 'interrupted':
-      return back ? 'rollback-failed' : 'stopped'
-    case 'needs-person':
-      break
-  }
-  return WAY_BACK_FAILED.test(message) ? 'rollback-failed' : 'needs-person'
+  if (outcome === 'open') return whileOpen(subject)
+  const [deployed, back] = ENDED[outcome] ?? []
+  const known = deploys(subject) ? deployed : back
+  return known ?? (WAY_BACK_FAILED.test(message) ? 'rollback-failed' : 'needs-person')
 }
 
 function whileOpen({ bake }: Subject): State {
