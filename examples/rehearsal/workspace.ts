@@ -20,10 +20,11 @@ export type Script =
   | 'diagnose-deployment'
   | 'monitor-deployment'
   | 'lock'
+  | 'notify'
   | 'rollback-drill'
 
 /** They write no evidence. */
-const KEEPS_NOTHING: readonly Script[] = ['deployment-history', 'diagnose-deployment', 'monitor-deployment', 'lock']
+const KEEPS_NOTHING: readonly Script[] = ['deployment-history', 'diagnose-deployment', 'monitor-deployment', 'lock', 'notify']
 
 export type Settings = Readonly<{ [name: string]: unknown }>
 

@@ -44,7 +44,9 @@ export function courier(world: World, ledger: Promise<Ledger>, { variables, pati
   const { environment, clock, log } = world
   const secrets = new Secrets([...(environment.secrets ?? []), ...secretsIn(variables)])
   const channels = declared(environment.notify)
-  const [limit, earlier] = [new AbortController(), new AbortController()]
+  const limit = new AbortController()
+  /** Deliveries of what came before the end, and when each began. */
+  const earlier = new Map<AbortController, number>()
   /** Channels whose last message has not arrived. */
   const behind = new Set<string>()
   const signal = patient ? AbortSignal.any([limit.signal, patient]) : limit.signal
@@ -60,23 +62,30 @@ export function courier(world: World, ledger: Promise<Ledger>, { variables, pati
     channel: Channel,
     { message, subject, delivery, last }: Item,
   ): Promise<void> => {
+    // Once the run has ended, nobody waits for who has said nothing all the while, unless it matters.
+    if (message.level === 'info' && behind.has(name) && Number.isFinite(ended)) {
+      delivery.failure = 'it took nothing before'
+      return last ? log.warn(undelivered(name, channel, message, delivery)) : undefined
+    }
     const { notices, note } = await ledger
     const opened = open(channel, variables, { subject, url: environment.url })
-    // A deployment that went well does not wait for who has said nothing all the while.
-    const skipped = last && message.level === 'info' && behind.has(name)
     behind.add(name)
-    if (skipped) delivery.failure = 'it took nothing before'
-    else if ('problem' in opened) delivery.failure = opened.problem
-    else
+    if ('problem' in opened) {
+      delivery.failure = opened.problem
+      await note()
+    } else {
+      const own = new AbortController()
+      if (!last) earlier.set(own, clock.monotonic())
       await deliver(opened.sender, message, delivery, {
         clock,
-        signal: last ? signal : AbortSignal.any([signal, earlier.signal]),
+        signal: AbortSignal.any([signal, own.signal]),
         deadline: Math.min(clock.monotonic() + WITHIN, ended),
         ref: notices.refs[name],
         note,
         learnt: (ref) => void (notices.refs[name] = ref),
       })
-    await note()
+      earlier.delete(own)
+    }
     if (delivery.sent === undefined) log.warn(undelivered(name, channel, message, delivery))
     else behind.delete(name)
   }
@@ -120,7 +129,8 @@ export function courier(world: World, ledger: Promise<Ledger>, { variables, pati
   /** The run may end as soon as nobody is being told any more. */
   const end = (): void => {
     ended = clock.monotonic() + LAST
-    setTimeout(() => earlier.abort(), EARLIER).unref()
+    for (const [delivery, began] of earlier)
+      setTimeout(() => delivery.abort(), Math.max(0, began + EARLIER - clock.monotonic())).unref()
     setTimeout(() => limit.abort(), LAST).unref()
   }
 
@@ -160,6 +170,7 @@ export function courier(world: World, ledger: Promise<Ledger>, { variables, pati
           .map((notice) => queue(name, () => bring(name, channel, subject, notice))),
       )
       await Promise.all(work)
+      forget(book, channels, clock.now())
       await book.note()
       return book
     },
@@ -191,3 +202,13 @@ function undelivered(
 /** The courier of a record, with the notices that are stored of it. */
 export const courierOf = (world: World, id: string, means: Means): Courier =>
   courier(world, openLedger(world, id), means)
+
+/** What is due to a channel that nobody declares any more is no news after a day, either. Changes the notices. */
+function forget({ notices }: Ledger, channels: readonly [string, Channel][], now: number): void {
+  for (const { at, to } of notices.notices)
+    for (const [name, delivery] of Object.entries(to)) {
+      if (delivery.sent !== undefined || channels.some(([known]) => known === name)) continue
+      delivery.failure = 'no channel of that name is declared'
+      if (now - Date.parse(at) > STALE) delivery.over ??= delivery.failure
+    }
+}

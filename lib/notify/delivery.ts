@@ -36,6 +36,10 @@ export async function deliver(
 ): Promise<void> {
   const { clock, signal, deadline, note } = delivering
   for (let pause = PAUSE; ; pause *= 2) {
+    if (signal.aborted) {
+      delivery.failure ??= 'there was no time'
+      return
+    }
     const own = begin(delivery, clock.now())
     if (!sender.once && (delivery.unsure ?? 0) >= MOST_UNSURE) return giveUp(delivery, note)
     await note()

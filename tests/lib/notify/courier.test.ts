@@ -161,6 +161,17 @@ describe('what could not be sent', () => {
     expect([all.server.got, label(all)]).toEqual([[], undefined])
   })
 
+  test('to a channel that nobody declares any more is no news after a day, either', async () => {
+    const all = await closed()
+    await tell({ ...all, variables: { SLACK: '', TEAMS: '' } })
+    const world = { ...all.world, environment: { ...all.world.environment, notify: {} } }
+    expect(await due({ ...all, world })).toMatchObject([{ failure: 'no channel of that name is declared' }])
+    expect(label(all)).toBe('due')
+    all.clock.set(25 * 3_600_000)
+    await due({ ...all, world })
+    expect(label(all)).toBeUndefined()
+  })
+
   test('is sent for the record and to the channel that is named', async () => {
     const all = await closed()
     expect(await due(all, { record: 'other' })).toEqual([])
