@@ -1,5 +1,5 @@
 /**
- * What people see of a notification, as pictures in bench/notifications: the mail (light, dark, 390 px), the card by
+ * What people see of a notification, as pictures in reports/notifications: the mail (light, dark, 390 px), the card by
  * the reference library of Adaptive Cards, and Slack's blocks by a plain renderer. To be looked at when one changes.
  */
 import { mkdirSync, readFileSync } from 'node:fs'
@@ -14,7 +14,7 @@ import { teamsCard } from '../lib/notify/teams.ts'
 import { hostileSubject, subjects } from '../tests/lib/notify/subjects.ts'
 import { findBrowser } from '../verify/browser.ts'
 
-const TO = join(import.meta.dir, 'notifications')
+const TO = join(import.meta.dir, '../reports/notifications')
 const at = '2026-11-23T08:04:00Z'
 const around = { reportUrl: 'https://reports.example.com/{environment}/{id}/' }
 

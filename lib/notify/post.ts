@@ -113,7 +113,7 @@ export const answered = ({ text }: Pick<Posted, 'text'>): Partial<z.infer<typeof
   said.safeParse(parseJson(text)).data ?? {}
 
 /** What of a secret address must be seen nowhere: a receiver may repeat a part of it in what it says. */
-export function secretsIn(address: string): string[] {
+export function secretParts(address: string): string[] {
   const { pathname, searchParams } = new URL(address)
   const parts = [...pathname.split('/'), ...searchParams.values()].filter((part) => part.length >= 8)
   return [address, ...parts]

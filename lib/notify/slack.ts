@@ -8,7 +8,7 @@ import { z } from 'zod'
 import type { ChannelOf, Level } from '../settings/notify.ts'
 import { plain } from '../text.ts'
 import { checkText, fitted, headline, type Message } from './message.ts'
-import { answered, post, secretsIn, type Posted, type Result, type Sender, type Sending } from './post.ts'
+import { answered, post, secretParts, type Posted, type Result, type Sender, type Sending } from './post.ts'
 
 /** Characters over all blocks: from about 13,200 on it refuses a message. */
 const MOST = 10_000
@@ -79,7 +79,7 @@ export function slack(
   if (webhook !== undefined)
     return {
       once: false,
-      secrets: secretsIn(webhook),
+      secrets: secretParts(webhook),
       send: async (message, { signal, now }) =>
         (await post(webhook, { body: slackMessage(message), signal, now })).result,
     }

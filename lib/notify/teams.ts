@@ -5,7 +5,7 @@
  */
 import type { Level } from '../settings/notify.ts'
 import { checkText, fitted, headline, type Message } from './message.ts'
-import { post, secretsIn, type Sender } from './post.ts'
+import { post, secretParts, type Sender } from './post.ts'
 
 /** Bytes of the whole; at 28 KB it refuses, and counts what it adds itself. */
 const MOST = 24_000
@@ -72,7 +72,7 @@ function row(name: string, value: string): object {
 
 export const teams = (webhook: string): Sender => ({
   once: false,
-  secrets: secretsIn(webhook),
+  secrets: secretParts(webhook),
   send: async (message, { signal, now }) => {
     const { result } = await post(webhook, { body: teamsCard(message), signal, now })
     // 202 says that the workflow has it, not that it has posted it.
