@@ -12,13 +12,19 @@ type Counts = Record<IndicatorName, Count>
 const SAME_START = 1
 
 /**
+ * A snapshot is as old as what of it was read first: while one pod is not read, that stays as it is but for the ms that a
+ * question takes, and the others go on.
+ */
+const SAME_TIME = 1000
+
+/**
  * What was counted from one snapshot to the next, of each color; never below zero. A pod that has gone has counted
  * nothing more that is known, and one that is new is counted from its first sight, or from zero where it says that it
- * began after `before`: what it had served earlier may be the gates' load. A snapshot that is not newer says nothing.
+ * began after `before`: what it had served earlier may be the gates' load. A snapshot that is older says nothing.
  */
 export function difference(before: Snapshot, now: Snapshot): Record<Place, Counts> {
   const counted: Record<Place, Counts> = { blue: {}, green: {}, plain: {} }
-  if (now.at <= before.at) return counted
+  if (now.at < before.at - SAME_TIME) return counted
   const known = new Map(before.pods.map((pod) => [pod.pod, pod]))
   for (const pod of now.pods) {
     for (const [name, count] of Object.entries(meanwhile(known.get(pod.pod), pod, before.at))) {

@@ -57,9 +57,14 @@ describe('what was counted meanwhile', () => {
     expect(green(at(0, before), at(1000, pod('a', 500, 400)))).toBeUndefined()
   })
 
-  test.each([0, -1000])('nothing, by a snapshot that is not newer (%p ms)', (later) => {
+  test.each([-1001, -60_000])('nothing, by a snapshot that is older (%p ms)', (later) => {
     const nothing = { blue: {}, green: {}, plain: {} }
     expect(difference(at(5000, pod('a', 100, 1)), at(5000 + later, pod('a', 90, 0)))).toEqual(nothing)
+  })
+
+  test('what the others counted while one pod, by which the snapshot is dated, was not read', () => {
+    const before = at(5000, pod('stuck', 100, 1), pod('a', 10, 0))
+    expect(green(before, at(4998, pod('stuck', 100, 1), pod('a', 30, 4)))).toEqual({ total: 20, bad: 4 })
   })
 
   test('whatever comes, nothing is negative, and no more is bad than there was', () => {
