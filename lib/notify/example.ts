@@ -1,6 +1,6 @@
 /** A marked example for each channel: how somebody finds out on day one that theirs works. Nothing has happened. */
 import type { Clock } from '../clock.ts'
-import { newId } from '../history/record.ts'
+import { newId, type DeploymentRecord } from '../history/record.ts'
 import type { Environment } from '../settings/file.ts'
 import { declared, open, type Variables } from './channels.ts'
 import { messageOf, type Message } from './message.ts'
@@ -54,7 +54,7 @@ export const exampleMessage = (subject: Subject, reportUrl?: string): Message =>
 export function exampleOf(
   { app, name, image }: Pick<Environment, 'app' | 'name' | 'image'>,
   now: number,
-): Subject {
+): DeploymentRecord {
   const at = (ms: number): string => new Date(now - 300_000 + ms).toISOString()
   const id = newId(now)
   const side = (color: 'blue' | 'green', version: string, letter: string) => ({

@@ -8,7 +8,7 @@ interface Later {
   superseded?: { by: string; at: string; record: string; reason?: string | undefined } | undefined
 }
 
-export type Subject = DeploymentRecord & Later
+export type Subject = Omit<DeploymentRecord, keyof Later> & Later
 
 interface About {
   level: Level

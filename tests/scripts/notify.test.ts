@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { configMapOf } from '../../lib/history/store.ts'
 import { json, receiver } from '../lib/notify/receivers.ts'
-import { subjects } from '../lib/notify/subjects.ts'
+import { rolledBack } from '../lib/notify/subjects.ts'
 import { APP, digest } from '../lib/objects.ts'
 import { certificate } from '../verify/security/certificates.ts'
 import { rehearseScripts } from './kubectl.ts'
@@ -68,7 +68,7 @@ test('what is due is sent, once', async () => {
   const channels = config({ team: { kind: 'slack', webhook: 'SLACK_URL', on: ['outcome'] } })
   const variables = { SLACK_URL: `${server.url}/x` }
   const { metadata, ...body } = configMapOf({
-    ...subjects['rolled-back'],
+    ...rolledBack,
     app: APP,
     environment: 'test',
     finishedAt: new Date(Date.now() - 60_000).toISOString(),

@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { key } from '../../../lib/app/color.ts'
 import { openRecord } from '../../../lib/history/journal.ts'
+import type { DeploymentRecord } from '../../../lib/history/record.ts'
 import { courierOf } from '../../../lib/notify/courier.ts'
 import { sendDue, untoldOf } from '../../../lib/notify/due.ts'
 import { adopt } from '../../../lib/notify/ledger.ts'
@@ -12,7 +13,7 @@ import { APP } from '../objects.ts'
 import { refused, UNREACHABLE } from '../cluster.ts'
 import { rehearse, running, type Rehearsal } from '../world.ts'
 import { json, receiver, type Receiver } from './receivers.ts'
-import { subjects } from './subjects.ts'
+import { rolledBack, subjects } from './subjects.ts'
 
 // The machine may be busy with other things.
 setDefaultTimeout(60_000)
@@ -23,7 +24,7 @@ afterEach(async () => {
 })
 
 const at = '2026-11-23T07:59:00Z'
-const subject: Subject = { ...subjects['rolled-back'], app: APP, environment: 'test', finishedAt: at }
+const subject: DeploymentRecord = { ...rolledBack, app: APP, environment: 'test', finishedAt: at }
 
 /** A closed record that nobody was told of yet, and receivers on two channels. */
 async function closed(answers?: Parameters<typeof receiver>[0]) {

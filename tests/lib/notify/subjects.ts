@@ -1,11 +1,13 @@
 /** A record in every state, and one that strangers wrote. */
+import type { DeploymentRecord } from '../../../lib/history/record.ts'
 import { exampleOf } from '../../../lib/notify/example.ts'
 import type { Subject } from '../../../lib/notify/states.ts'
 import type { State } from '../../../lib/settings/notify.ts'
 
 const NOW = Date.parse('2026-11-23T08:05:00Z')
 
-const base: Subject = {
+/** Rolled back by itself. */
+export const rolledBack: DeploymentRecord = {
   ...exampleOf({ app: 'chat', name: 'production', image: 'ghcr.io/example/chat' }, NOW),
   id: 'r1',
   by: 'alice@laptop',
@@ -15,8 +17,8 @@ const {
   finishedAt: _,
   message: __,
   ...open
-} = { ...base, outcome: 'open' as const, checks: [], switches: [] }
-const well: Subject = { ...base, message: undefined, checks: [], outcome: 'succeeded' }
+} = { ...rolledBack, outcome: 'open' as const, checks: [], switches: [] }
+const well: Subject = { ...rolledBack, message: undefined, checks: [], outcome: 'succeeded' }
 const superseded = { by: 'bob@laptop', at: '2026-11-23T08:04:00Z', record: 'r2', reason: 'a hotfix' }
 
 /** Each state's own record. Two of them a record alone does not tell: the run says so. */
@@ -26,17 +28,17 @@ export const subjects: Record<State, Subject> = {
   switched: open,
   baking: { ...open, bake: {} },
   succeeded: well,
-  stopped: { ...base, outcome: 'failed', switches: [] },
-  'rolled-back': base,
+  stopped: { ...rolledBack, outcome: 'failed', switches: [] },
+  'rolled-back': rolledBack,
   'rolled-back-by-hand': { ...well, kind: 'rollback' },
   'rollback-failed': {
-    ...base,
+    ...rolledBack,
     outcome: 'needs-person',
     message: 'it broke; and the rollback failed: no pods',
   },
-  'needs-person': { ...base, outcome: 'needs-person' },
+  'needs-person': { ...rolledBack, outcome: 'needs-person' },
   'lock-taken-over': open,
-  superseded: { ...base, outcome: 'interrupted', superseded },
+  superseded: { ...rolledBack, outcome: 'interrupted', superseded },
   environment: { ...open, bake: { verdict: 'environment' } },
 }
 
@@ -59,7 +61,7 @@ export function hostileSubject(words = HOSTILE + 'x'.repeat(10_000)): Subject {
   }
   const check = { gate: words, name: words, verdict: 'failed' as const, ms: 1, expected: words, seen: words }
   return {
-    ...base,
+    ...rolledBack,
     by: words,
     reason: words,
     message: words,
