@@ -34,7 +34,7 @@ header { padding: 2.6rem 0 1.4rem }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: 1px; background: var(--line); border: 1px solid var(--line); border-radius: 14px; overflow: hidden; margin: 0 0 1.25rem }
 .figures > div { background: var(--card); padding: 1rem 1.15rem }
 .figures dt { color: var(--soft); font-size: .82rem } .figures dd { margin: .1rem 0 0; font-size: 1.42rem; font-weight: 640; letter-spacing: -.015em; font-variant-numeric: tabular-nums; line-height: 1.3 }
-.figures small { display: block; font-size: .8rem; font-weight: 400; color: var(--soft); letter-spacing: 0; line-height: 1.4 }
+.figures small { display: block; text-wrap: balance; font-size: .8rem; font-weight: 400; color: var(--soft); letter-spacing: 0; line-height: 1.4 }
 section { background: var(--card); border: 1px solid var(--line); border-radius: 14px; padding: 1.3rem 1.4rem; margin: 0 0 1.25rem }
 section.callout { border-color: transparent } section.callout.bad { background: var(--bad-bg); color: var(--text) } section.callout.warning { background: var(--warning-bg); color: var(--text) }
 section.callout h2 { margin-bottom: .4rem } section.callout.bad h2 { color: var(--bad) } section.callout.warning h2 { color: var(--warning) }
