@@ -10,6 +10,7 @@ const VERDICTS = {
   failed: ['bad', 'Failed: it was rolled back'],
   environment: ['warning', 'Both colors suffered: not the release'],
   inconclusive: ['warning', 'Inconclusive'],
+  superseded: ['neutral', 'Ended for the sake of the next release'],
 } as const
 
 export function bakeSection(bake: Bake | undefined): Markup {
@@ -42,7 +43,8 @@ export function bakeSection(bake: Bake | undefined): Markup {
         >${moment(bake.startedAt)} to ${moment(bake.until)}, ${figure(bake.readings.length)} readings</span
       >
     </p>
-    ${bake.reason === undefined ? nothing : html`<p>${bake.reason}</p>`} ${oddsChart(bake)}
+    ${bake.reason === undefined ? nothing : html`<p>${bake.reason}</p>`}
+    ${oddsChart(bake)}${bake.notCovered.length === 0 ? nothing : html`<p class="soft small">Nobody looked at: ${bake.notCovered.join('; ')}</p>`}
     ${
       names.length === 0
         ? nothing

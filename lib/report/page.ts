@@ -5,11 +5,11 @@ import { bakeSection, notificationsSection } from './bake-section.ts'
 import { latencyChart, stepsChart } from './charts.ts'
 import { checksSection } from './checks-section.ts'
 import { plain } from '../text.ts'
-import { short } from './commits.ts'
 import type { Report } from './gather.ts'
 import { html, inert, nothing, type Markup } from './markup.ts'
 import { moment, shownMs } from './shown.ts'
 import { section } from './section.ts'
+import { commits, stages } from './source-section.ts'
 import { document } from './style.ts'
 import { figure } from './told.ts'
 import { figures, switchSection } from './users-section.ts'
@@ -79,9 +79,11 @@ function reasonOf({ checks }: DeploymentRecord, message: string): Markup {
     </ul>`
 }
 
-function about({ record, source }: Report): Markup {
+type Row = [name: string, value: Markup | string | undefined]
+
+function about({ record, source, extras }: Report): Markup {
   const { from, to, by, reason, because, override, allowedFailedDigest, takenBack, drift, strategy } = record
-  const rows: [string, Markup | string | undefined][] = [
+  const rows: Row[] = [
     ['What', html`${side(from)} → ${side(to)}`],
     ['How', `${record.kind}, ${strategy}`],
     ['Who', by],
@@ -94,6 +96,10 @@ function about({ record, source }: Report): Markup {
         html`<code>${source.revision}</code>${source.committedAt ? ` of ${moment(source.committedAt)}` : ''}`,
     ],
     ['Overriding', override && `${override.reason}. Missing: ${override.missing.join('; ')}`],
+    ...extras.acknowledged.map(({ id, reason, by: who }): Row => [
+      'Acknowledged',
+      `${id}: ${reason} (${who})`,
+    ]),
     ['Allowed again', allowedFailedDigest],
     [
       'Taken back',
@@ -187,60 +193,6 @@ function screenshots({ evidence }: Report): Markup {
             <figcaption>${check}</figcaption>
           </figure>`,
       )}
-    </div>`,
-  )
-}
-
-function commits({ commits: found }: Report): Markup {
-  if (!found.known) return nothing
-  const since = found.since === undefined ? '' : ` since ${found.since}`
-  if (found.total === 0) return section('Commits', html`<p>None${since}: it is the same commit.</p>`)
-  const list = html`<ul class="commits">
-    ${found.list.map(
-      ({ id, by, subject }) =>
-        html`<li><code>${short(id)}</code><span>${subject}</span><span class="soft small">${by}</span></li>`,
-    )}
-  </ul>`
-  const more = found.total - found.list.length
-  return section(
-    `${figure(found.total)} commit${found.total === 1 ? '' : 's'}${since}`,
-    html`${list}${more > 0 ? html`<p class="soft">and ${figure(more)} more</p>` : nothing}`,
-  )
-}
-
-function stages({ stages: all }: Report): Markup {
-  if (!all) return nothing
-  const rows = Object.entries(all).map(([name, { passed, startedAt, counts, without = [] }]) => {
-    const found = counts
-      ? Object.entries(counts)
-          .filter(([, count]) => count > 0)
-          .map(([severity, count]) => `${count} ${severity}`)
-          .join(', ') || 'nothing found'
-      : ''
-    const left = without.length > 0 ? `without ${without.join(', ')}` : ''
-    return html`<tr>
-      <td>${name}</td>
-      <td class="${passed ? 'good' : 'bad'}">${passed ? '✓ passed' : '✗ failed'}</td>
-      <td>${[found, left].filter(Boolean).join('; ')}</td>
-      <td class="nowrap soft">${moment(startedAt)}</td>
-    </tr>`
-  })
-  return section(
-    'Before it was an image',
-    html`<div class="scroll">
-      <table>
-        <thead>
-          <tr>
-            <th>stage</th>
-            <th>result</th>
-            <th>found</th>
-            <th>when</th>
-          </tr>
-        </thead>
-        <tbody>
-          ${rows}
-        </tbody>
-      </table>
     </div>`,
   )
 }

@@ -17,7 +17,7 @@ export interface Told {
 type Ended = Pick<Told, 'tone' | 'verdict' | 'headline'> & { users: string }
 
 export function tell(record: DeploymentRecord): Told {
-  const { users, ...said } = endings[record.outcome](record)
+  const { users, ...said } = (endings[record.outcome] ?? unknownEnding)(record)
   return {
     ...said,
     summary: [users, cost(record), time(record)].filter(Boolean).join(' '),
@@ -31,8 +31,22 @@ export const sideName = (side: DeploymentRecord['from']): string => {
   return side.color === 'plain' ? side.version : `${side.version} (${side.color})`
 }
 
-const endings: Record<DeploymentRecord['outcome'], (record: DeploymentRecord) => Ended> = {
+const unknownEnding = ({ to, environment, outcome }: DeploymentRecord): Ended => ({
+  tone: 'neutral',
+  verdict: outcome,
+  headline: `${to.version} in ${environment}: ${outcome}`,
+  users: '',
+})
+
+/** Newer records may end otherwise. */
+const endings: Readonly<Partial<Record<string, (record: DeploymentRecord) => Ended>>> = {
   succeeded: (record) => succeeded(record),
+  superseded: ({ to, environment }) => ({
+    tone: 'neutral',
+    verdict: 'Superseded',
+    headline: `${to.version} was live in ${environment}, until the next one`,
+    users: 'Its watch was ended for the sake of another release: it is neither proven nor to blame.',
+  }),
   released: ({ to, environment }) => ({
     tone: 'warning',
     verdict: 'Rolled back, allowed since',

@@ -5,6 +5,7 @@
 import { objections } from '../check.ts'
 import type { DeploymentRecord } from '../history/record.ts'
 import type { Archived } from './archive.ts'
+import { isDrill } from './extras.ts'
 
 /** What became of a deployment: users have it; users had it, and were hurt; nobody ever met it. */
 export type Fate = 'live' | 'failed' | 'prevented'
@@ -47,10 +48,14 @@ const WEEK = 7 * DAY
 /** Rows of a list of what is worst. */
 const WORST = 8
 
+/** Its watch ended well, or was ended for the sake of the next one: then it is not to blame. */
+const WELL: ReadonlySet<string> = new Set(['succeeded', 'superseded'])
+
 /** Undefined while it is under way, and of what is no deployment: going back is how one is recovered from. */
-export function fateOf({ kind, outcome, switches, strategy }: DeploymentRecord): Fate | undefined {
-  if (kind !== 'deploy' || outcome === 'open' || outcome === 'verified') return undefined
-  if (outcome === 'succeeded') return 'live'
+export function fateOf(record: DeploymentRecord): Fate | undefined {
+  const { kind, outcome, switches, strategy } = record
+  if (kind !== 'deploy' || outcome === 'open' || outcome === 'verified' || isDrill(record)) return undefined
+  if (WELL.has(outcome)) return 'live'
   if (outcome === 'rolled-back' || outcome === 'taken-back' || outcome === 'released') return 'failed'
   // A rolling update that needs a person has been rolled out; it has no switch.
   const reached = switches.length > 0 || (strategy === 'rolling' && outcome === 'needs-person')
@@ -160,10 +165,13 @@ function weeksOf(
 
 /** By the reason that was given, or by what went wrong; the figures in it (N) differ from one to the next. */
 function rollbacksOf(records: readonly DeploymentRecord[]): Trends['rollbacks'] {
-  const reasons = records.flatMap(({ kind, outcome, reason, message = 'no reason was recorded' }) => {
-    if (kind === 'rollback') return outcome === 'open' ? [] : [`by hand: ${reason ?? 'no reason was given'}`]
-    return kind === 'deploy' && (outcome === 'rolled-back' || outcome === 'released') ? [message] : []
-  })
+  const reasons = records
+    .filter((record) => !isDrill(record))
+    .flatMap(({ kind, outcome, reason, message = 'no reason was recorded' }) => {
+      if (kind === 'rollback')
+        return outcome === 'open' ? [] : [`by hand: ${reason ?? 'no reason was given'}`]
+      return kind === 'deploy' && (outcome === 'rolled-back' || outcome === 'released') ? [message] : []
+    })
   const counts = Map.groupBy(reasons, (reason) => reason.replace(/\d+([.,]\d+)*/g, 'N'))
   return [...counts]
     .map(([reason, { length: count }]) => ({ reason, count }))

@@ -22,8 +22,20 @@ describe('what a record holds beside its own fields', () => {
       { state: 'started', channel: 'slack', at: '2026-11-28T10:00:00.000Z', outcome: 'ok' },
     ]
     const found = extrasOf({ id: 'x', bake, notifications })
-    expect(found.bake?.readings[0]?.counts).toEqual({ failed: { new: [1, 300] } })
+    expect(found.bake?.readings[0]?.counts).toMatchObject({ failed: { new: [1, 300] } })
     expect(found.notifications).toEqual(notifications)
+  })
+
+  test('a bake that names the colors live and old, and says why a limit is what it is', () => {
+    const limits = { errors: { share: 0.005, why: '2 × 0.21 %' } }
+    const readings = [
+      { at: 'x', ms: 1, covers: 1, counts: { errors: { live: [2, 9], old: [0, 4] } }, odds: { errors: 3 } },
+    ]
+    const found = extrasOf({
+      bake: { ...bake, limits, readings, verdict: 'superseded', latest: 'y', source: 'z' },
+    })
+    expect(found.bake).toMatchObject({ limits: { errors: 0.005 }, verdict: 'superseded' })
+    expect(found.bake?.readings[0]?.counts).toEqual({ errors: { new: [2, 9], old: [0, 4] } })
   })
 
   test.each([[undefined], [null], [7], ['text'], [[]], [{}]])('%j holds none', (record: unknown) =>
@@ -34,7 +46,11 @@ describe('what a record holds beside its own fields', () => {
     'one of another form takes nothing else along: %#',
     (odd) => {
       const notifications = [{ state: 's', channel: 'c', at: 'a', outcome: 'o' }]
-      expect(extrasOf({ bake: odd, notifications })).toEqual({ bake: undefined, notifications })
+      expect(extrasOf({ bake: odd, notifications })).toEqual({
+        bake: undefined,
+        notifications,
+        acknowledged: [],
+      })
       expect(extrasOf({ bake, notifications: [{}] }).bake).toBeDefined()
     },
   )

@@ -144,7 +144,11 @@ describe('pictures of what is not as it should be', () => {
       { at: '2026-08-01T08:00:00.000Z', counts: {}, odds: { x: Infinity, y: Number.NaN, z: 0, w: -1 } },
     ]
     const page = odd({
-      extras: { bake: { ...bake, readings, startedAt: '2026-08-01T08:00:00.000Z' }, notifications: [] },
+      extras: {
+        bake: { ...bake, readings, startedAt: '2026-08-01T08:00:00.000Z' },
+        notifications: [],
+        acknowledged: [],
+      },
     })
     expect(page).not.toMatch(/NaN|undefined/)
   })

@@ -53,6 +53,7 @@ const bake = {
   startedAt: iso(START + MINUTE),
   until: iso(START + 11 * MINUTE),
   limits: { 'failed requests': 0.005, 'slow requests': 0.05 },
+  notCovered: ['database: no source'],
   verdict: 'failed' as const,
   reason: '1,240 : 1 that more than 0.5 % of requests fail',
   readings: Array.from({ length: 20 }, (_, i) => ({
@@ -108,6 +109,7 @@ export function report(about: Partial<DeploymentRecord> = {}, more: Partial<Repo
     extras: {
       bake,
       notifications: [{ state: 'started', channel: 'slack', at: iso(START), outcome: 'delivered' }],
+      acknowledged: [{ id: 'docs', reason: 'nothing changed for users', by: 'bob' }],
     },
     evidence: {
       here: true,
@@ -142,7 +144,7 @@ const plain = {
   image: 'ghcr.io/example/chat@sha256:0',
 } as const
 const nothing: Partial<Report> = {
-  extras: { notifications: [] },
+  extras: { notifications: [], acknowledged: [] },
   commits: { known: false, why: 'nobody had time to ask' },
   stages: undefined,
   source: undefined,
@@ -157,7 +159,7 @@ export const everyKind: Readonly<Record<string, Report>> = {
   first: report({ from: undefined }, nothing),
   'checks-failed': report(
     { outcome: 'failed', switches: [], checks: failing, message: '2 of 4 checks did not pass: ui: …' },
-    { extras: { notifications: [] } },
+    { extras: { notifications: [], acknowledged: [] } },
   ),
   crashed: report(
     {

@@ -223,6 +223,11 @@ describe('what became of a deployment', () => {
   ])('%s', (_, about, fate) => expect(fateOf(record(about))).toBe(fate))
 })
 
+test('a drill is no deployment, whatever became of it', () => {
+  const drill = { ...record({ outcome: 'taken-back' }), drill: true }
+  expect(fateOf(drill)).toBeUndefined()
+})
+
 describe('recovery', () => {
   const failed = record({ outcome: 'needs-person', switches: [proof()] })
   const recovery = (...later: ReturnType<typeof record>[]) =>
