@@ -2,6 +2,7 @@
 import { counted, verdictOf } from '../check.ts'
 import { seconds } from '../clock.ts'
 import type { DeploymentRecord, Proof } from '../history/record.ts'
+import { field } from '../json.ts'
 import { requestsChart } from './charts.ts'
 import { html, nothing, type Markup } from './markup.ts'
 import { section } from './section.ts'
@@ -44,10 +45,22 @@ const tile = (name: string, value: string, note: string, bad = false): Markup =>
     <dd class="${bad ? 'bad' : ''}">${value}<small>${note}</small></dd>
   </div>`
 
+/** Of one of several, which it was: while both colors served, the switch itself, the way back. */
+function titleOf(proof: Proof, i: number, { switches, outcome }: DeploymentRecord): string {
+  const share = field(proof, 'share')
+  if (typeof share === 'number') return `What users met with ${Math.round(share * 100)} % of pods new`
+  const last = i > 0 && i === switches.length - 1
+  if (last && (outcome === 'rolled-back' || outcome === 'needs-person'))
+    return 'What users met on the way back'
+  return switches.length > 1 ? 'What users met: the switch' : 'What users met'
+}
+
+type Row = readonly [name: string, value: string]
+const row = (...cells: Row): Row => cells
+
 /** One change of traffic, as the witness met it. */
 export function switchSection(proof: Proof, i: number, record: DeploymentRecord): Markup {
-  const back = i > 0 && (record.outcome === 'rolled-back' || record.outcome === 'needs-person')
-  const rows: [string, string][] = [
+  const rows: Row[] = [
     [
       'Requests',
       `${figure(proof.requests)} since the patch: ${figure(proof.onNewConnections)} on new connections, ${figure(proof.onKeptConnections)} on kept ones`,
@@ -64,10 +77,8 @@ export function switchSection(proof: Proof, i: number, record: DeploymentRecord)
     ],
     ...(proof.emptied === undefined
       ? []
-      : [['Old color empty', `${timeOf(proof.emptied)} after the patch`] as [string, string]]),
-    ...(proof.skipped
-      ? [['Not asked', `${figure(proof.skipped)} requests, for want of time`] as [string, string]]
-      : []),
+      : [row('Old color empty', `${timeOf(proof.emptied)} after the patch`)]),
+    ...(proof.skipped ? [row('Not asked', `${figure(proof.skipped)} requests, for want of time`)] : []),
   ]
   const chart = proof.series ? requestsChart(proof.series, proof) : nothing
   const facts = html`<dl class="facts">
@@ -77,10 +88,6 @@ export function switchSection(proof: Proof, i: number, record: DeploymentRecord)
           <dd>${value}</dd>`,
     )}
   </dl>`
-  const title = back
-    ? 'What users met on the way back'
-    : record.switches.length > 1
-      ? 'What users met: the switch'
-      : 'What users met'
+  const title = titleOf(proof, i, record)
   return section(title, html`${chart}${facts}`)
 }

@@ -117,6 +117,19 @@ describe.each(Object.entries(everyKind))('%s', (_, one) => {
   })
 })
 
+test('of several switches each says which it was', () => {
+  const [proof] = report().record.switches
+  if (!proof) throw new Error('there is one')
+  const shared = { ...proof, share: 0.25 }
+  const page = reportPage(report({ outcome: 'rolled-back', switches: [shared, proof, proof] }))
+  const titles = [...page.matchAll(/<h2>(What users met[^<]*)/g)].map(([, title]) => title)
+  expect(titles).toEqual([
+    'What users met with 25 % of pods new',
+    'What users met: the switch',
+    'What users met on the way back',
+  ])
+})
+
 describe('what did not pass stands open, before what did', () => {
   test('and only that', () => {
     const page = reportPage(everyKind['checks-failed'] ?? report())
