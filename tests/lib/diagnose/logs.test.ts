@@ -77,12 +77,13 @@ test('lines older than ten minutes are another trouble; one without a time count
   expect(errorLines(lines, now).map(({ at }) => at)).toEqual(['2026-11-28T18:20:01Z', ''])
 })
 
+const seenOf = (...texts: string[]) =>
+  errorLines(
+    texts.map((text) => ({ pod: 'a', at: '', text })),
+    0,
+  ).map(({ text }) => text)
+
 describe('one error is one line', () => {
-  const of = (...texts: string[]) =>
-    errorLines(
-      texts.map((text) => ({ pod: 'a', at: '', text })),
-      0,
-    ).map(({ text }) => text)
   test.each([
     [
       "KeyError: 'mood'",
@@ -97,7 +98,7 @@ describe('one error is one line', () => {
       'java.lang.IllegalStateException: no',
       ['java.lang.IllegalStateException: no', '\tat com.example.App.main(App.java:3)'],
     ],
-  ])('%s', (last, lines) => expect(of(...lines)).toEqual([last]))
+  ])('%s', (last, lines) => expect(seenOf(...lines)).toEqual([last]))
 
   test('a client that went away is none', () => {
     const python = [
@@ -106,7 +107,7 @@ describe('one error is one line', () => {
       '  File "x"',
     ]
     expect(
-      of(...python, 'ConnectionResetError: [Errno 104] Connection reset by peer', 'Error: write EPIPE'),
+      seenOf(...python, 'ConnectionResetError: [Errno 104] Connection reset by peer', 'Error: write EPIPE'),
     ).toEqual([])
   })
 })
