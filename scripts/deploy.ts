@@ -95,16 +95,12 @@ if (import.meta.main) {
       proceed: async () => flags['dry-run'] !== true && (await confirm(script, 'Deploy?')),
     }
     log.print(log.style.bold(`${app} → ${name} (${namespace}, ${context})`))
-    const record = await withFirstLook(world, async () =>
-      named
-        ? await run(
-            world,
-            { ...request, ...named, image: await resolveDigest(named.image, world.shell) },
-            gates,
-            terms,
-          )
-        : await resume(world, waiting ?? '', request, gates, terms),
-    )
+    const deploy = async () => {
+      if (!named) return await resume(world, waiting ?? '', request, gates, terms)
+      const image = await resolveDigest(named.image, world.shell)
+      return await run(world, { ...request, ...named, image }, gates, terms)
+    }
+    const record = await withFirstLook(world, deploy)
     if (!record) return log.print('Nothing was changed.')
     const { id, outcome, to } = record
     const next = `--resume ${id} opens it to users`

@@ -4,10 +4,13 @@ import { kubectl, script, type Cause } from './cause.ts'
 
 const common = { trouble: 'checks fail', certainty: 'certain', users: false } as const
 
+/** Outcomes of an attempt that checks did not stop, whatever they said on the way. */
+const ENDED = ['succeeded', 'released', 'superseded', 'taken-back']
+
 /** What the last attempt was stopped by. */
 export function recordCauses(about: Case): Cause[] {
   const { last, site } = about
-  if (!last || last.outcome === 'succeeded' || last.outcome === 'released') return []
+  if (!last || ENDED.includes(last.outcome)) return []
   const { message = '' } = last
   const job = /^The migration failed: (job\/[\w.-]+)/.exec(message)?.[1]
   if (job !== undefined) {
