@@ -32,6 +32,8 @@ export interface Facts {
   tests: Promise<Proof>
   scan: Promise<Proof>
   staging: Promise<Proof> | undefined
+  /** That the image was built of. Rejects where it is not known. */
+  commit: Promise<string>
   /** What the release changes; undefined where nothing is live yet. Rejects where it is not known. */
   change: Promise<Change | undefined>
   /** Of this environment and of the one before, newest first. */

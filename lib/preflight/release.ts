@@ -22,9 +22,7 @@ export async function judgeTests(facts: Facts): Promise<Finding> {
   const { ci } = facts.settings
   const next = 'make deploy-staging runs the stages, or --ack tests "<reason>"'
   if (!ci) return judgeProof(await facts.tests, next)
-  const change = await facts.change
-  if (!change) return judgeProof(await facts.tests, next)
-  return judgeChecks(await checksOf(ci, change.to, facts), ci.checks)
+  return judgeChecks(await checksOf(ci, await facts.commit, facts), ci.checks)
 }
 
 export async function judgeScan({ scan }: Pick<Facts, 'scan'>): Promise<Finding> {

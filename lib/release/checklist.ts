@@ -66,6 +66,7 @@ export async function fillBoxes(
   const { environment, shell } = world
   const settings: PreflightSettings = environment.preflight || preflight.parse({})
   const planned = planning.then((plan) => plannedOf(plan))
+  const commit = commitOf(image, shell)
   const evidence = evidenceFor(world, requiresOf(environment), image)
   const facts: Facts = {
     world,
@@ -73,7 +74,8 @@ export async function fillBoxes(
     planned,
     access,
     ...proofs(world, image, evidence),
-    change: planned.then(({ observed }) => changeOf(environment, observed, image, shell)),
+    commit,
+    change: planned.then(({ observed }) => changeOf(environment, observed, commit, shell)),
     records: recordsOf(world, evidence),
     channels: channelsOf(environment),
     variables: process.env,
@@ -114,14 +116,14 @@ function plannedOf(plan: Plan | RollingPlan): Planned {
 async function changeOf(
   environment: Environment,
   observed: Observed,
-  image: string,
+  commit: Promise<string>,
   shell: Shell,
 ): Promise<Change | undefined> {
   const rolling = environment.strategy === 'rolling'
   if (rolling ? !observed.colors.plain.deployment : isUnused(observed)) return undefined
   const { release } = observed.colors[rolling ? 'plain' : liveColor(environment, observed)]
   if (!release) throw new DeployError('what is live was not made by these scripts: its commit is not known')
-  const [from, to] = await Promise.all([commitOf(release.image, shell), commitOf(image, shell)])
+  const [from, to] = await Promise.all([commitOf(release.image, shell), commit])
   return await readChange(from, to, shell)
 }
 

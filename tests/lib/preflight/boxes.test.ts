@@ -57,6 +57,7 @@ async function box(id: BoxId, { settings = {}, facts = {}, plan, environment, pr
     tests: proof({}),
     scan: proof({}),
     staging: undefined,
+    commit: Promise.resolve('b'.repeat(40)),
     change: change(),
     records: Promise.resolve([]),
     channels: [],
