@@ -113,7 +113,7 @@ function calm(traffic: Traffic, from: number): Sample[] {
 }
 
 /** Witnessed closely, so that the figures of a switch are fine. */
-const traffic100 = { witness: { ...WITNESS, rate: 100 } }
+const traffic100 = { witness: { ...WITNESS, rate: 100, before: '500ms', after: '1s' }, drain: '500ms' }
 
 /** With a worker for each check that waits for what never comes. */
 const browserAlone = { ui: { ...ALL_GATES.ui, workers: 4 }, accounts: ALL_GATES.accounts }

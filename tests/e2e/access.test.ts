@@ -41,7 +41,7 @@ safely('S8: nothing here ever needs more than the Role deployer', async () => {
 
 safely('S8: the Role viewer never can do more than look', async () => {
   const workspace = await withRoles({ replicas: 1 })
-  exits(await workspace.deploy('1.0.0'), 0)
+  await workspace.bring('1.0.0')
   const env = asAccount(workspace, 'viewer')
   exits(await workspace.run('deployment-status', [], { env }), 0)
   exits(await workspace.run('deployment-history', [], { env }), 0)
@@ -60,7 +60,7 @@ const less: readonly [verb: string, group: string, resource: string][] = [
 
 safely('S8: a verb that is missing is never found out halfway', async () => {
   const workspace = await withRoles({ replicas: 1, migration: true })
-  exits(await workspace.deploy('1.0.0'), 0)
+  await workspace.bring('1.0.0')
   const env = asAccount(workspace, 'deployer')
   const role: Role = JSON.parse(await workspace.kubectl('get', 'role', 'deployer', '-o', 'json'))
   const before = await workspace.resourceVersions()

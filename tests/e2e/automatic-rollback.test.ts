@@ -10,7 +10,7 @@ const stage = rehearsal()
 safely('S5: a release that fails users alone never stays, and never comes back unasked', async () => {
   const workspace = await stage().open({ autoscaler: { min: 1, max: 5 } }, '1.0.0')
   await stage().images.push('2.0.0-bad', { FAULT_LIVE_ERROR_RATE: '0.5' })
-  exits(await workspace.deploy('1.0.0'), 0)
+  await workspace.bring('1.0.0')
   const traffic = await workspace.traffic(40, 4)
 
   const failed = exits(await workspace.deploy('2.0.0-bad'), 3)

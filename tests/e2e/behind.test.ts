@@ -34,7 +34,7 @@ describe('S9', () => {
     const patches = { painted: [UNHURRIED] }
     const workspace = await stage().open({ settings: { ...SHORT, ...settings }, patches }, GOOD, '2.0.0')
     await stage().images.push('2.0.0-bad', BAD)
-    exits(await workspace.deploy(GOOD), 0)
+    await workspace.bring(GOOD)
     return workspace
   }
 

@@ -111,7 +111,7 @@ const cases: Broken[] = [
 for (const { name, faults, patches, migration = false, settings = {}, spoil, says } of cases) {
   safely(`S1, S2: a release that ${name} never gets a request, and says why`, async () => {
     const workspace = await stage().open({ migration }, '1.0.0')
-    exits(await workspace.deploy('1.0.0'), 0)
+    await workspace.bring('1.0.0')
     const generation = (): Promise<string> =>
       workspace.kubectl('get', 'deployment', 'chatbot-platform-blue', '-o', 'jsonpath={.metadata.generation}')
     const before = await generation()
@@ -137,7 +137,7 @@ for (const { name, faults, patches, migration = false, settings = {}, spoil, say
 safely('S1: --clean leaves no pods of a release that failed', async () => {
   const workspace = await stage().open({}, '1.0.0')
   await stage().images.push('2.0.0-crash', { FAULT_CRASH_AT_START: '1' })
-  exits(await workspace.deploy('1.0.0'), 0)
+  await workspace.bring('1.0.0')
   exits(await workspace.deploy('2.0.0-crash', '--clean'), 1)
   const { workloads } = await workspace.status()
   expect(workloads.map(({ color, wanted }) => [color, wanted])).toEqual([

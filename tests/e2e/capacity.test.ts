@@ -18,7 +18,7 @@ const bounds = async (workspace: Workspace, color: string): Promise<string> =>
 /** As an autoscaler would have left it under load. */
 async function liveAtFour(): Promise<Workspace> {
   const workspace = await stage().open({ replicas: 1, autoscaler: { min: 1, max: 3 } }, '1.0.0', '2.0.0')
-  exits(await workspace.deploy('1.0.0'), 0)
+  await workspace.bring('1.0.0')
   await workspace.kubectl('patch', 'hpa', `${APP}-blue`, '-p', '{"spec":{"minReplicas":4,"maxReplicas":6}}')
   await workspace.kubectl('scale', 'deployment', `${APP}-blue`, '--replicas=4')
   await workspace.kubectl('rollout', 'status', `deployment/${APP}-blue`, '--timeout=120s')

@@ -26,8 +26,7 @@ const GUIDES_PATCH = (color: string): string[] => [
 
 safely('S5: traffic moved with kubectl patch is never overwritten in silence', async () => {
   const workspace = await stage().open({}, '1.0.0', '2.0.0', '3.0.0')
-  exits(await workspace.deploy('1.0.0'), 0)
-  exits(await workspace.deploy('2.0.0'), 0)
+  await workspace.bring('1.0.0', '2.0.0')
   expect((await workspace.status()).drift).toBeUndefined()
   await workspace.kubectl(...GUIDES_PATCH('blue'))
 
@@ -50,7 +49,7 @@ safely('S5: traffic moved with kubectl patch is never overwritten in silence', a
 
 safely('S2: applying manifests with changed Services never moves traffic', async () => {
   const workspace = await stage().open({}, '1.0.0', '2.0.0')
-  exits(await workspace.deploy('1.0.0'), 0)
+  await workspace.bring('1.0.0')
   const traffic = await workspace.traffic(40, 4)
   const selected = { app: APP, color: 'blue' }
   workspace.overlay({ patches: annotated('by hand') })
@@ -87,7 +86,7 @@ safely('S2: applying manifests with changed Services never moves traffic', async
 
 safely('S2: a deployment never changes the live workload, whatever its manifests change', async () => {
   const workspace = await stage().open({}, '1.0.0', '2.0.0')
-  exits(await workspace.deploy('1.0.0'), 0)
+  await workspace.bring('1.0.0')
   const live = async (): Promise<unknown> => {
     const { metadata, spec } = JSON.parse(
       await workspace.kubectl('get', 'deployment', `${APP}-blue`, '-o', 'json'),
@@ -117,7 +116,7 @@ safely('S2: a deployment never changes the live workload, whatever its manifests
 
 safely('S1: a pod that only carries the labels of a color never gets traffic', async () => {
   const workspace = await stage().open({}, '1.0.0', '2.0.0')
-  exits(await workspace.deploy('1.0.0'), 0)
+  await workspace.bring('1.0.0')
   const traffic = await workspace.traffic(40, 4)
   const image = `${stage().images.name}:1.0.0`
   await workspace.apply({
@@ -143,7 +142,7 @@ safely('S1: a pod that only carries the labels of a color never gets traffic', a
 
 safely('S5: a selector that these scripts never write is never guessed at', async () => {
   const workspace = await stage().open({ replicas: 1 }, '1.0.0', '2.0.0')
-  exits(await workspace.deploy('1.0.0'), 0)
+  await workspace.bring('1.0.0')
   await workspace.kubectl(
     'patch',
     'service',

@@ -39,7 +39,7 @@ describe('S3', () => {
       '1.0.0',
       '2.0.0',
     )
-    exits(await workspace.deploy('1.0.0'), 0)
+    await workspace.bring('1.0.0')
     const shim = kubectlShim(workspace)
     exits(await shim.start('deploy', [...DEPLOY, '2.0.0'], { at: 0, on }).ended, 0)
     return { workspace, shim, writes: shim.matched().map(asWrite), holds: { blue: '1.0.0', green: '2.0.0' } }

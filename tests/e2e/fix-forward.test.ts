@@ -17,7 +17,7 @@ safely('a fixed release is deployed over one that crashes', async () => {
 
 safely('a fixed release is deployed over one whose pods were refused', async () => {
   const workspace = await stage().open({}, '1.0.0', '2.0.0')
-  exits(await workspace.deploy('1.0.0'), 0)
+  await workspace.bring('1.0.0')
   const path = '/spec/template/spec/serviceAccountName'
   const patch = [{ op: 'replace', path, value: 'nobody' }]
   workspace.overlay({ patches: { painted: [{ target: { kind: 'Deployment' }, patch }] } })
@@ -30,7 +30,7 @@ safely('a fixed release is deployed over one whose pods were refused', async () 
 safely('S4: the release before comes back while the idle color holds one that crashes', async () => {
   const workspace = await stage().open({ settings: { afterSwitch: 'scale-down' } }, '1.0.0', '2.0.0')
   const crashing = await stage().images.push('3.0.0-crash', CRASH)
-  exits(await workspace.deploy('1.0.0'), 0)
+  await workspace.bring('1.0.0')
   exits(await workspace.deploy('2.0.0'), 0)
   exits(await workspace.deploy(crashing), 1)
   const traffic = await workspace.traffic(40, 4)

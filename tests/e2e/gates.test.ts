@@ -10,7 +10,7 @@ const stage = rehearsal()
 /** 1.0.0 is live, and whatever comes next must pass everything. Pods share a database, or there is one pod. */
 async function guarded(): Promise<Workspace> {
   const workspace = await stage().open(REAL ? { replicas: 1 } : { migration: true }, '1.0.0', '2.0.0')
-  exits(await workspace.deploy('1.0.0'), 0)
+  await workspace.bring('1.0.0')
   workspace.configure(ALL_GATES)
   return workspace
 }

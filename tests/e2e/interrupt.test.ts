@@ -10,8 +10,8 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   safely(`S4: ${signal} before the switch never leaves a lock or moves traffic`, async () => {
     const workspace = await stage().open({ autoscaler: { min: 1, max: 4 } }, '1.0.0')
     await stage().images.push('2.0.0-slow', { FAULT_NEVER_READY: '1' })
+    await workspace.bring('1.0.0')
     workspace.configure({ timeouts: { rollout: '2m', ready: '60s' } })
-    exits(await workspace.deploy('1.0.0'), 0)
     const traffic = await workspace.traffic(40, 4)
     const run = workspace.start('deploy', ['--env', 'production', '--yes', '--version', '2.0.0-slow'])
     await until('2.0.0 in green', async () =>
@@ -39,7 +39,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     `S4: ${signal} after the switch never leaves users without a color or the state unsaid`,
     async () => {
       const workspace = await stage().open({}, '1.0.0', '2.0.0')
-      exits(await workspace.deploy('1.0.0'), 0)
+      await workspace.bring('1.0.0')
       workspace.configure({ witness: { ...WITNESS, after: '60s' } })
       const traffic = await workspace.traffic(40, 4)
       const run = workspace.start('deploy', ['--env', 'production', '--yes', '--version', '2.0.0'])

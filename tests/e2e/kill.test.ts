@@ -40,8 +40,7 @@ async function killable(
     '1.0.0',
     '2.0.0',
   )
-  exits(await workspace.deploy('1.0.0'), 0)
-  exits(await workspace.deploy('2.0.0'), 0)
+  await workspace.bring('1.0.0', '2.0.0')
   return { workspace, shim: kubectlShim(workspace) }
 }
 

@@ -25,7 +25,7 @@ async function untilDeploying(workspace: Workspace, color: string, version: stri
 safely('S3: of ten deployments at once never more than one writes', async () => {
   const versions = Array.from({ length: 10 }, (_, i) => `2.0.${i}`)
   const workspace = await stage().open({ replicas: 1 }, '1.0.0', ...versions)
-  exits(await workspace.deploy('1.0.0'), 0)
+  await workspace.bring('1.0.0')
   const traffic = await workspace.traffic(40, 4)
   const runs = await Promise.all(versions.map((version) => workspace.deploy(version)))
 
@@ -54,7 +54,7 @@ interface Paused {
 /** A deployment of 2.0.0 that is stopped with SIGSTOP while it waits for its pods. */
 async function pausedDeployment(): Promise<Paused> {
   const workspace = await stage().open({ settings: { lock: '8s' } }, '1.0.0', '2.0.0', '3.0.0')
-  exits(await workspace.deploy('1.0.0'), 0)
+  await workspace.bring('1.0.0')
   const held = workspace.start('deploy', ['--env', 'production', '--yes', '--version', '2.0.0'])
   await untilDeploying(workspace, 'green', '2.0.0')
   held.signal('SIGSTOP')
@@ -82,9 +82,8 @@ safely('S3: a holder that was stopped past its expiry never switches over its su
 safely('S3: a deployment that was overtaken by a rollback stops and never switches', async () => {
   const workspace = await stage().open({}, '1.0.0', '2.0.0')
   await stage().images.push('3.0.0-slow', { FAULT_NEVER_READY: '1' })
+  await workspace.bring('1.0.0', '2.0.0')
   workspace.configure({ timeouts: { rollout: '2m', ready: '60s' } })
-  exits(await workspace.deploy('1.0.0'), 0)
-  exits(await workspace.deploy('2.0.0'), 0)
   const running = workspace.start('deploy', ['--env', 'production', '--yes', '--version', '3.0.0-slow'])
   await untilDeploying(workspace, 'blue', '3.0.0-slow')
   const traffic = await workspace.traffic(40, 4)
@@ -106,8 +105,7 @@ safely(
   'a hold stands in the status and for whoever asks, and does not keep users on a bad release',
   async () => {
     const workspace = await stage().open({ replicas: 1 }, '1.0.0', '2.0.0')
-    exits(await workspace.deploy('1.0.0'), 0)
-    exits(await workspace.deploy('2.0.0'), 0)
+    await workspace.bring('1.0.0', '2.0.0')
     exits(await workspace.run('lock', ['--hold', 'first', '--yes']), 0)
     const held = exits(await workspace.run('lock', ['--hold', 'the fair is on', '--until', '2h', '--yes']), 0)
     expect(held.stderr).toMatch(/is on hold by \S+@\S+ since \S+Z: the fair is on, until \S+Z\n$/)

@@ -26,7 +26,7 @@ async function running(workspace: Workspace): Promise<string[]> {
 
 safely('S4: a migration waits until that of a run which was killed has ended', async () => {
   const workspace = await stage().open({ replicas: 1, migration: true }, '1.0.0', '2.0.0')
-  exits(await workspace.deploy('1.0.0'), 0)
+  await workspace.bring('1.0.0')
   migrateBy(workspace, LONG)
   workspace.configure({ lock: '5s' })
   const killed = workspace.start('deploy', ['--env', 'production', '--yes', '--version', '2.0.0'])

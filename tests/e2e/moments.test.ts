@@ -12,7 +12,7 @@ async function deploying(
   settings: Settings,
 ): Promise<{ workspace: Workspace; run: Started; drains: () => Promise<void> }> {
   const workspace = await stage().open({ settings }, '1.0.0', '2.0.0')
-  exits(await workspace.deploy('1.0.0'), 0)
+  await workspace.bring('1.0.0')
   const words = ['--env', 'production', '--yes', '--version', '2.0.0']
   let draining = false
   const onLine = (line: string): void => void (draining ||= line.includes('Drain blue'))
@@ -119,7 +119,7 @@ safely('S5: a repair never moves users whom somebody brought back by hand', asyn
 safely('S1: an automatic rollback never waits for as many pods as the bad release has', async () => {
   const workspace = await stage().open({ autoscaler: { min: 1, max: 4 } }, '1.0.0')
   await stage().images.push('2.0.0-live', { FAULT_LIVE_ERROR_RATE: '0.5' })
-  exits(await workspace.deploy('1.0.0'), 0)
+  await workspace.bring('1.0.0')
   workspace.overlay({ replicas: 3, autoscaler: { min: 3, max: 4 } })
   const back = exits(await workspace.deploy('2.0.0-live'), 3)
   expect(back.stderr).toContain('Rolled back: users are on 1.0.0 (blue) again')

@@ -9,8 +9,7 @@ const stage = rehearsal()
 /** 1.0.0 in blue, 2.0.0 live in green. */
 async function twoReleases(): Promise<Workspace> {
   const workspace = await stage().open({}, '1.0.0', '2.0.0', '3.0.0')
-  exits(await workspace.deploy('1.0.0'), 0)
-  exits(await workspace.deploy('2.0.0'), 0)
+  await workspace.bring('1.0.0', '2.0.0')
   return workspace
 }
 

@@ -11,7 +11,7 @@ const idOf = (stdout: string): string => z.object({ id: z.string() }).parse(JSON
 /** 1.0.0 is live in blue; 2.0.0 has passed its gates in green, and waits. */
 async function verified(...versions: string[]): Promise<{ workspace: Workspace; id: string }> {
   const workspace = await stage().open({ replicas: 1 }, '1.0.0', '2.0.0', ...versions)
-  exits(await workspace.deploy('1.0.0'), 0)
+  await workspace.bring('1.0.0')
   const run = exits(await workspace.deploy('2.0.0', '--until', 'verified', '--json'), 0)
   expect(run.stderr).toMatch(/2\.0\.0 is verified in green of production; --resume \w+ opens it to users/)
   return { workspace, id: idOf(run.stdout) }
@@ -56,7 +56,7 @@ safely('what was verified is not opened once something else is there, or users a
 
 safely('switch-traffic opens what has passed its gates, and nothing that has not', async () => {
   const workspace = await stage().open({ replicas: 1 }, '1.0.0', '2.0.0')
-  exits(await workspace.deploy('1.0.0'), 0)
+  await workspace.bring('1.0.0')
   workspace.configure({ smoke: [{ name: 'never', path: '/no-such-page-ever', expect: { status: 204 } }] })
   exits(await workspace.deploy('2.0.0'), 1)
   workspace.configure()

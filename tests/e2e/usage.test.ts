@@ -178,7 +178,7 @@ let opened: Promise<Workspace> | undefined
 /** One release is live; every mistake is made in the same place. */
 async function live(): Promise<Workspace> {
   const workspace = await stage().openForAll({ replicas: 1 }, '1.0.0', '2.0.0')
-  exits(await workspace.deploy('1.0.0'), 0)
+  await workspace.bring('1.0.0')
   before = await workspace.resourceVersions()
   return workspace
 }

@@ -13,7 +13,7 @@ const pods = async (workspace: Workspace, color: string): Promise<string[]> =>
 safely('S1: an overlap switch never costs a request', async () => {
   const settings = { switch: 'overlap', overlap: '2s' }
   const workspace = await stage().open({ settings }, '1.0.0', '2.0.0')
-  exits(await workspace.deploy('1.0.0'), 0)
+  await workspace.bring('1.0.0')
   const traffic = await workspace.traffic(200, 10)
   exits(await workspace.deploy('2.0.0'), 0)
   exits(await workspace.rollback(), 0)
@@ -27,7 +27,7 @@ safely('S1: an overlap switch never costs a request', async () => {
 
 safely('afterSwitch: keep never touches the pods that traffic has left', async () => {
   const workspace = await stage().open({ settings: { afterSwitch: 'keep' } }, '1.0.0', '2.0.0')
-  exits(await workspace.deploy('1.0.0'), 0)
+  await workspace.bring('1.0.0')
   const before = await pods(workspace, 'blue')
   const traffic = await workspace.traffic(40, 4)
   exits(await workspace.deploy('2.0.0'), 0)
@@ -37,7 +37,7 @@ safely('afterSwitch: keep never touches the pods that traffic has left', async (
 
 safely('afterSwitch: scale-down never drops the connections of who stayed', async () => {
   const workspace = await stage().open({ settings: { afterSwitch: 'scale-down' } }, '1.0.0', '2.0.0')
-  exits(await workspace.deploy('1.0.0'), 0)
+  await workspace.bring('1.0.0')
   const traffic = await workspace.traffic(100, 10)
   exits(await workspace.deploy('2.0.0'), 0)
   // The kubelet may leave a pod's object there for a minute after its containers have ended.
@@ -70,7 +70,7 @@ safely('a migration never runs after the release that needs it has started', asy
 
 safely('a rolling update that fails never stays: the release before comes back', async () => {
   const workspace = await stage().open({ settings: { strategy: 'rolling' } }, '1.0.0', '2.0.0')
-  exits(await workspace.deploy('1.0.0'), 0)
+  await workspace.bring('1.0.0')
   const traffic = await workspace.traffic(40, 4)
   exits(await workspace.deploy('2.0.0'), 0)
   await stage().images.push('3.0.0-crash', { FAULT_CRASH_AT_START: '1' })
@@ -93,7 +93,7 @@ safely('the history never grows without end, and never loses what is in use', as
     '1.0.0',
     '2.0.0',
   )
-  exits(await workspace.deploy('1.0.0'), 0)
+  await workspace.bring('1.0.0')
   const first = (await workspace.history())[0]?.id
   const record = JSON.parse(
     await workspace.kubectl('get', 'configmap', `${APP}-deploy-${first}`, '-o', 'json'),

@@ -71,7 +71,7 @@ describe('S9', () => {
   async function oneRelease(settings: Settings = {}): Promise<Workspace> {
     const workspace = await stage().open({ settings: SHORT }, GOOD)
     await stage().images.push(WORSE, BAD)
-    exits(await workspace.deploy(GOOD), 0)
+    await workspace.bring(GOOD)
     workspace.configure(settings)
     return workspace
   }
@@ -166,7 +166,7 @@ describe('S9', () => {
   safely('an old release is never held against a check that it did not go live with', async () => {
     const workspace = await stage().open({ settings: { ...SHORT, afterSwitch: 'keep' } }, GOOD, '2.0.0')
     await stage().images.push('3.0.0-bad', BAD)
-    exits(await workspace.deploy(GOOD), 0)
+    await workspace.bring(GOOD)
     workspace.configure(since('2.0.0'))
     exits(await workspace.deploy('2.0.0'), 0)
     workspace.configure(since('3.0.0'))
@@ -180,8 +180,7 @@ describe('S9', () => {
 
   safely('a rollback whose answer to one write is lost never ends otherwise than without', async () => {
     const workspace = await stage().open({ settings: { ...SHORT, afterSwitch: 'keep' } }, GOOD, '2.0.0')
-    exits(await workspace.deploy(GOOD), 0)
-    exits(await workspace.deploy('2.0.0'), 0)
+    await workspace.bring(GOOD, '2.0.0')
     const shim = kubectlShim(workspace)
     const wrong: string[] = []
     let at = 0

@@ -7,8 +7,6 @@ import { REAL } from './suite.ts'
 
 /** Times so short that what is waited for in vain ends soon; containers of a real cluster take theirs. */
 export const SHORT: Settings = {
-  witness: { ...WITNESS, before: '200ms', after: '300ms' },
-  drain: '100ms',
   timeouts: { ...TIMES, ...(REAL ? { ready: '60s' } : { rollout: '20s' }) },
 }
 
@@ -17,7 +15,7 @@ export const MORTAL: Settings = { lock: '8s' }
 
 /** Of a release that fails users: the deployment notices nothing, as if it had failed later. */
 export const TOLERANT: Settings = {
-  witness: { ...WITNESS, before: '200ms', after: '300ms', allowedFailures: 1_000_000 },
+  witness: { ...WITNESS, allowedFailures: 1_000_000 },
   afterSwitch: 'keep',
 }
 
