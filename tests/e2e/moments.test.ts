@@ -17,8 +17,13 @@ async function deploying(
   let draining = false
   const onLine = (line: string): void => void (draining ||= line.includes('Drain blue'))
   const run = workspace.start('deploy', words, { onLine })
+  let said: string | undefined
+  void run.ended.then(({ stderr }) => (said = stderr))
   const drains = async (): Promise<void> =>
-    void (await until('blue to be drained', () => Promise.resolve(draining || undefined)))
+    void (await until('blue to be drained', () => {
+      if (said !== undefined && !draining) throw new Error(`it ended before it drained:\n${said}`)
+      return draining || undefined
+    }))
   return { workspace, run, drains }
 }
 
