@@ -82,7 +82,7 @@ ALONE := tests/e2e/gates.test.ts tests/verify/performance.test.ts
 
 # Three files at a time for two cores, as a part of a file's time is waiting; those that took longest last time first.
 # Files share what they import, which saves a fifth of the time. Where nothing is known yet, what is in tests/times.json.
-JOBS ?= $(shell echo $$(( ($$(nproc) * 3 + 1) / 2 )))
+JOBS ?= $(shell nproc)
 TIMES := node_modules/.test-times.json
 TEST := bun test --timeout 300000
 BESIDE = $(TEST) --parallel=$(JOBS) --no-isolate --timings=$(TIMES) --update-timings \

@@ -103,10 +103,9 @@ if (import.meta.main) {
     const record = await withFirstLook(world, deploy)
     if (!record) return log.print('Nothing was changed.')
     const { id, outcome, to } = record
-    const next = `--resume ${id} opens it to users`
     const what =
       outcome === 'verified'
-        ? `is verified in ${to.color} of ${name}; ${next}`
+        ? `is verified in ${to.color} of ${name}; --resume ${id} opens it to users`
         : `is live in ${name} (${to.color})`
     log.print(log.style.green(`${to.version} ${what}. Record ${id}`))
     if (flags.json) data(record)

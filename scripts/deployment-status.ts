@@ -8,6 +8,7 @@ import { checkContext } from '../lib/cluster/access.ts'
 import { common, data, main, realWorld, text } from '../lib/cli/cli.ts'
 import { observe } from '../lib/app/observe.ts'
 import { DeployError, Exit } from '../lib/errors.ts'
+import { sendDue } from '../lib/notify/due.ts'
 import { newId } from '../lib/history/record.ts'
 import { unfinished } from '../lib/history/store.ts'
 import { repairAlone } from '../lib/release/switch-alone.ts'
@@ -59,6 +60,7 @@ if (import.meta.main) {
     for (const line of statusLines(status, observed)) log.info(line)
     if (flags.json) data(status)
     const left = flags.check ? await unattended(world, observed, past) : []
+    if (flags.check) await sendDue(world, { left: true, within: 20_000 })
     if (left.length > 0) throw new DeployError(left.join('\n'), Exit.needsPerson)
   })
 }

@@ -56,8 +56,8 @@ const floors = [
   ['cluster', 'scan', 'stages'],
   ['app', 'cli'],
   ['monitor'],
-  ['history', 'image', 'notify', 'diagnose'],
-  ['traffic', 'preflight', 'report'],
+  ['history', 'image', 'diagnose'],
+  ['traffic', 'preflight', 'notify', 'report'],
   ['release'],
 ]
 const room = (file: string): string => (file.split('/').length === 2 ? 'hall' : (file.split('/')[1] ?? ''))

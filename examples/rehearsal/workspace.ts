@@ -24,7 +24,13 @@ export type Script =
   | 'rollback-drill'
 
 /** They write no evidence. */
-const KEEPS_NOTHING: readonly Script[] = ['deployment-history', 'diagnose-deployment', 'monitor-deployment', 'lock', 'notify']
+const KEEPS_NOTHING: readonly Script[] = [
+  'deployment-history',
+  'diagnose-deployment',
+  'monitor-deployment',
+  'lock',
+  'notify',
+]
 
 export type Settings = Readonly<{ [name: string]: unknown }>
 

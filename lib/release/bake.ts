@@ -16,6 +16,7 @@ import type { Count } from '../monitor/judge.ts'
 import { drawn, summary } from '../monitor/lines.ts'
 import { difference, kept } from '../monitor/readings.ts'
 import type { Snapshot } from '../monitor/source.ts'
+import { tell } from '../notify/tell.ts'
 import type { BakeSettings } from '../settings/bake.ts'
 import type { Attempt } from './attempt.ts'
 import { normalOf } from './baselines.ts'
@@ -118,6 +119,7 @@ async function watching(
   try {
     const record = (entry.bake ??= await begun(attempt, settings, sides, eyes))
     journal.save()
+    tell(attempt, 'baking')
     for (const what of record.notCovered) log.info(`not watched: ${what}`)
     const told = { state: '', at: Number.NEGATIVE_INFINITY }
     return await use({
@@ -287,7 +289,7 @@ async function look(watch: Watch, { gap = false } = {}): Promise<void> {
   const shared = isShared(record.readings)
   if (fact && !shared) throw new Hurt(fact)
   const held = judgement.verdict === 'environment' ? judgement.reason : ''
-  tell(watch, fact ? `${fact}; but ${sharedReason(record.readings)}` : held)
+  say(watch, fact ? `${fact}; but ${sharedReason(record.readings)}` : held)
   if (judgement.verdict === 'failed') throw new Hurt(judgement.reason)
 }
 
@@ -355,12 +357,14 @@ function factAgainst(watch: Watch, observed: Observed | undefined): string | und
 }
 
 /** In place on a terminal; elsewhere each half minute, and when it changes. */
-function tell(watch: Watch, state: string): void {
+function say(watch: Watch, state: string): void {
   const { attempt, told, bake: record } = watch
   const line = drawn(record, watchedFor(watch), state)
   attempt.log.draw(line)
   const now = attempt.clock.monotonic()
-  if (Boolean(told.state) === Boolean(state) && now - told.at < 30_000) return
+  const same = Boolean(told.state) === Boolean(state)
+  if (same && now - told.at < 30_000) return
+  if (!same && state) tell(attempt, 'environment', state)
   watch.told = { state, at: now }
   attempt.log.progress(line)
 }

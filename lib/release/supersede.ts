@@ -3,6 +3,7 @@ import { observe, type Observed } from '../app/observe.ts'
 import { DeployError, Exit } from '../errors.ts'
 import { journal } from '../history/journal.ts'
 import type { DeploymentRecord } from '../history/record.ts'
+import { tell } from '../notify/tell.ts'
 import { timeOf } from '../monitor/bake.ts'
 import { giveBack } from './attempt.ts'
 import type { Request } from './plan.ts'
@@ -51,7 +52,9 @@ export function superseding({ id, supersede: reason }: Request, clearUp: ClearUp
       delete ended.bake.last
     }
     await giveBack(held, ended)
-    await journal(held, ended).close('superseded', `superseded by ${id} of ${held.by}: ${reason}`)
+    const record = journal(held, ended)
+    await record.close('superseded', `superseded by ${id} of ${held.by}: ${reason}`)
+    tell({ ...held, journal: record }, 'superseded')
     const others = found.past.filter(({ id: other }) => other !== ended.id)
     await clearUp(held, { observed: await observe(held.environment.app, held.kubectl), past: others })
     return true

@@ -144,7 +144,7 @@ test('the history is newest first; what is unfinished are the open and the rolle
   const { world } = rehearsal
   for (const [i, outcome] of outcomes.entries())
     await openRecord(world, entryOf(rehearsal, `0${i}`, { outcome }), [])
-  expect(ids(await history(world, 3))).toEqual(['08', '07', '06'])
+  expect(ids(await history(world, 3))).toEqual(['09', '08', '07'])
   expect((await unfinished(world)).map(({ outcome }) => outcome)).toEqual([
     'taken-back',
     'rolled-back',
