@@ -47,11 +47,16 @@ export async function findRelease(byDigest: string, shell: Shell): Promise<Relea
   )
 }
 
+/** A release is renewed once a day or so; a registry that has more than this answers whatever it is asked. */
+const MOST = 1000
+
 /** The number of the last one, counted from 1; 0 when there is none. */
 async function newest(image: string, digest: string, shell: Shell): Promise<number> {
-  let count = 0
-  while ((await findDigest(besideOf(image, digest, count + 1), shell)) !== undefined) count++
-  return count
+  for (let count = 0; count < MOST; count++)
+    if ((await findDigest(besideOf(image, digest, count + 1), shell)) === undefined) return count
+  throw new DeployError(
+    `The registry has more than ${MOST} releases beside ${image}@${digest}, or says so of any tag`,
+  )
 }
 
 /**

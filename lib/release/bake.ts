@@ -4,51 +4,17 @@
  * goes back; where going back would not help, traffic stays; where nothing certain can be said, it is watched for longer.
  */
 import type { Color } from '../app/color.ts'
-import { observe, type Observed } from '../app/observe.ts'
 import { seconds } from '../clock.ts'
-import { KubectlError } from '../cluster/refusal.ts'
-import { DeployError, Exit } from '../errors.ts'
-import { doubts, oddsFor, PROBES, weighAll, type BakeReading, type BakeRecord } from '../monitor/bake.ts'
-import { downReason, isShared, sharedReason } from '../monitor/bake.ts'
-import { factsOf, worse } from '../monitor/facts.ts'
-import { leakOf } from '../monitor/leak.ts'
-import type { Count } from '../monitor/judge.ts'
-import { drawn, summary } from '../monitor/lines.ts'
-import { difference, kept } from '../monitor/readings.ts'
-import type { Snapshot } from '../monitor/source.ts'
-import { tell } from '../notify/tell.ts'
-import type { BakeSettings } from '../settings/bake.ts'
+import { Exit } from '../errors.ts'
+import { doubts, weighAll } from '../monitor/bake.ts'
+import { summary } from '../monitor/lines.ts'
 import type { Attempt } from './attempt.ts'
-import { normalOf } from './baselines.ts'
-import { openEyes, type Eyes, type Sides } from './eyes.ts'
-import { ensureLive } from './fence.ts'
+import { byWitness, type Watch as ShareWatch } from './share.ts'
 import { AfterSwitch, left, type Ending } from './settle.ts'
 import { reasonToStop } from './settle-forward.ts'
 import type { Underway } from './switchover.ts'
+import { Hurt, look, noted, until, watchedFor, watching, type Watch } from './watch.ts'
 import { goBack } from './way-back.ts'
-
-/** A watch that has begun. */
-interface Watch {
-  attempt: Attempt
-  settings: BakeSettings
-  sides: Sides
-  bake: BakeRecord
-  eyes: Eyes
-  /** Of the last reading, ms of the monotonic clock. */
-  at: number
-  /** Readings in a row in which the live URL refused every connection. */
-  refused: number
-  /** The last reading had something against the release's pods: a probe that was late once is nothing. */
-  fact: boolean
-  /** What was said last, and when, ms of the monotonic clock. */
-  told: { state: string; at: number }
-}
-
-/** The release hurts its users: they are to be brought back. */
-class Hurt extends DeployError {}
-
-/** How often it is asked whether the old color has recovered, too, in ms. */
-const HELD = 10_000
 
 /** The new color beside the old one, which `settle` ends; then the new one alone. */
 export async function bake(
@@ -61,8 +27,12 @@ export async function bake(
   if (!settings) return await settle()
   const { from, to } = way
   return await watching(attempt, settings, way, async (watch) => {
-    const back = (why: string) => goBack(attempt, { from: to, to: from }, why)
-    if (from && settings.first > 0) {
+    const back = (why: string) => {
+      // What the switch itself has cost comes first in the record; users do not wait for its last answers.
+      void underway.settle()
+      return goBack(attempt, { from: to, to: from }, why)
+    }
+    if (from && settings.first > watchedFor(watch)) {
       attempt.log.step(`Watch ${to} beside ${from} for ${seconds(settings.first)}`)
       try {
         await orBack(watch, to, back, () => until(watch, settings.first))
@@ -75,6 +45,23 @@ export async function bake(
     watch.eyes.forgetOld()
     return await orBack(watch, to, back, () => alone(watch, ending))
   })
+}
+
+/** A step of a gradual switch: users of both colors, until the time of the step is over. Part of the one bake. */
+export const byBake: ShareWatch = async (attempt, stage) => {
+  const settings = attempt.environment.bake
+  if (!settings || attempt.journal.entry.kind !== 'deploy') return await byWitness(attempt, stage)
+  const { from, to, lost } = stage
+  await watching(attempt, settings, { from, to, shared: true }, (watch) =>
+    noted(watch, async () => {
+      const end = watchedFor(watch) + stage.for
+      while (watchedFor(watch) < end) {
+        await until(watch, Math.min(end, watchedFor(watch) + settings.every))
+        const why = lost()
+        if (why) throw new Hurt(why)
+      }
+    }),
+  )
 }
 
 /** A watch whose command died: from the counters as they stood. @throws AfterSwitch where users had to go back, or a person is needed */
@@ -107,62 +94,6 @@ export async function bakeRolling(attempt: Attempt): Promise<Ending> {
   )
 }
 
-async function watching(
-  attempt: Attempt,
-  settings: BakeSettings,
-  sides: Sides,
-  use: (watch: Watch) => Promise<Ending>,
-): Promise<Ending> {
-  const { journal, clock, log } = attempt
-  const { entry } = journal
-  const eyes = await openEyes(attempt, settings, sides, entry.bake ?? {})
-  try {
-    const record = (entry.bake ??= await begun(attempt, settings, sides, eyes))
-    journal.save()
-    tell(attempt, 'baking')
-    for (const what of record.notCovered) log.info(`not watched: ${what}`)
-    const told = { state: '', at: Number.NEGATIVE_INFINITY }
-    return await use({
-      attempt,
-      settings,
-      sides,
-      bake: record,
-      eyes,
-      at: clock.monotonic(),
-      refused: 0,
-      fact: false,
-      told,
-    })
-  } finally {
-    await eyes.stop()
-  }
-}
-
-/** What is known at the beginning: what the counters are, and what is normal. */
-async function begun(
-  attempt: Attempt,
-  settings: BakeSettings,
-  sides: Sides,
-  { source, slow, notCovered }: Eyes,
-): Promise<BakeRecord> {
-  const { clock } = attempt
-  const now = clock.now()
-  const first = await source.look()
-  const known = 'unknown' in first ? undefined : first
-  const time = (ms: number): string => new Date(now + ms).toISOString()
-  return {
-    startedAt: time(0),
-    until: time((sides.from ? settings.first : 0) + settings.time),
-    latest: time(settings.maxTime),
-    source: source.name,
-    ...(slow !== undefined && { slow }),
-    notCovered: 'unknown' in first ? [...notCovered, `what the pods count: ${first.unknown}`] : notCovered,
-    ...(await normalOf(attempt, settings, sides, { source, first: known })),
-    readings: [],
-    ...(known && { last: known }),
-  }
-}
-
 /** @throws what brings users back, or says where they are */
 async function orBack<T>(
   watch: Watch,
@@ -179,32 +110,6 @@ async function orBack<T>(
     if (stopped) throw stopped
     if (!(error instanceof Hurt)) throw await left(attempt, to, error)
     throw await back(error.message)
-  }
-}
-
-/** What speaks against the release is in the record before anything is done about it. */
-async function noted<T>({ attempt, bake: record }: Watch, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } catch (error) {
-    if (!(error instanceof Hurt)) throw error
-    Object.assign(record, { verdict: 'failed', reason: error.message })
-    attempt.journal.save()
-    throw error
-  }
-}
-
-const watchedFor = ({ bake: { readings } }: Watch): number => readings.reduce((all, { ms }) => all + ms, 0)
-
-/** Reads, and reads again, until it has been watched for so many ms. @throws Hurt */
-async function until(watch: Watch, ms: number): Promise<void> {
-  const { clock, signal } = watch.attempt
-  while (watchedFor(watch) < ms) {
-    const held = weighAll(watch.bake).judgement.verdict === 'environment'
-    const every = held ? Math.min(HELD, watch.settings.every) : watch.settings.every
-    const pause = Math.min(every, ms - watchedFor(watch))
-    await clock.sleep(Math.max(0, watch.at + pause - clock.monotonic()), signal)
-    await look(watch)
   }
 }
 
@@ -255,116 +160,4 @@ function doubtsOf({ bake: record }: Watch): string[] {
   const { judgement } = weighAll(record)
   if (judgement.verdict === 'environment') return [judgement.reason]
   return doubts(record, Object.keys(record.limits))
-}
-
-/**
- * One reading: entered into the record, weighed, told.
- * @param gap the command that watched before has died: only what the counters make up for was watched
- * @throws Hurt; DeployError when users, or the lock, are not where they were
- */
-async function look(watch: Watch, { gap = false } = {}): Promise<void> {
-  const { attempt, bake: record, eyes } = watch
-  const { clock, journal, signal } = attempt
-  const [probes, figures, observed] = await Promise.all([eyes.probes(), eyes.source.look(), seen(watch)])
-  signal.throwIfAborted()
-  const now = clock.monotonic()
-  const reading: BakeReading = {
-    at: new Date(clock.now()).toISOString(),
-    ms: now - watch.at,
-    covers: 0,
-    counts: {},
-    odds: {},
-  }
-  watch.at = now
-  enter(reading, PROBES, probes)
-  if (!('unknown' in figures)) count(watch, reading, figures)
-  if (gap) reading.ms = reading.covers
-  record.readings.push(reading)
-  const { weighed, judgement } = weighAll(record)
-  for (const [indicator, each] of Object.entries(weighed))
-    reading.odds[indicator] = Number(oddsFor(each).toPrecision(4))
-  journal.save()
-  watch.refused = probes.refused ? watch.refused + 1 : 0
-  const fact = factAgainst(watch, observed)
-  const shared = isShared(record.readings)
-  if (fact && !shared) throw new Hurt(fact)
-  const held = judgement.verdict === 'environment' ? judgement.reason : ''
-  say(watch, fact ? `${fact}; but ${sharedReason(record.readings)}` : held)
-  if (judgement.verdict === 'failed') throw new Hurt(judgement.reason)
-}
-
-/** The cluster, as long as users are where they were. Undefined where it does not answer: then nothing is said of it. */
-async function seen({ attempt, sides: { to } }: Watch): Promise<Observed | undefined> {
-  try {
-    if (to === 'plain') return await observe(attempt.environment.app, attempt.kubectl)
-    return await ensureLive(attempt, to)
-  } catch (error) {
-    if (error instanceof KubectlError && !attempt.signal.aborted) return undefined
-    throw error
-  }
-}
-
-function enter(
-  reading: BakeReading,
-  indicator: string,
-  { live, old }: { live?: Count | undefined; old?: Count | undefined },
-): void {
-  reading.counts[indicator] = {
-    ...(live && { live: [live.bad, live.total] }),
-    ...(old && { old: [old.bad, old.total] }),
-  }
-}
-
-/** What has been counted since the last reading. */
-function count({ bake: record, sides: { from, to } }: Watch, reading: BakeReading, figures: Snapshot): void {
-  remember(reading, figures, to)
-  const before = record.last
-  // What was counted before users came is the gates' load; and a scrape that was read already says nothing new.
-  if (before && figures.at <= before.at) return
-  record.last = before ? kept(before, figures) : figures
-  if (!before || before.at < Date.parse(record.startedAt)) return
-  reading.covers = figures.at - before.at
-  const counted = difference(before, figures)
-  for (const indicator of Object.keys(record.limits)) {
-    if (indicator === PROBES) continue
-    enter(reading, indicator, { live: counted[to][indicator], old: from && counted[from][indicator] })
-  }
-}
-
-/** How many pods' memory is written down: of a leak it is enough to see some. */
-const PODS = 10
-
-function remember(reading: BakeReading, { pods }: Snapshot, to: Sides['to']): void {
-  const known = pods.flatMap(({ color, pod, gauges: { memory } }): [string, number][] =>
-    color === to && memory !== undefined ? [[pod, memory]] : [],
-  )
-  if (known.length > 0) reading.memory = Object.fromEntries(known.slice(0, PODS))
-}
-
-/** What needs no odds. */
-function factAgainst(watch: Watch, observed: Observed | undefined): string | undefined {
-  const { bake: record, sides, refused } = watch
-  if (refused >= 2) return 'the live URL refuses connections'
-  const down = downReason(record.readings)
-  if (down) return down
-  if (!observed) return undefined
-  const now = factsOf(observed, sides.to)
-  record.facts ??= now
-  const fact = worse(record.facts, now) ?? leakOf(record)
-  const again = fact !== undefined && watch.fact
-  watch.fact = fact !== undefined
-  return again ? fact : undefined
-}
-
-/** In place on a terminal; elsewhere each half minute, and when it changes. */
-function say(watch: Watch, state: string): void {
-  const { attempt, told, bake: record } = watch
-  const line = drawn(record, watchedFor(watch), state)
-  attempt.log.draw(line)
-  const now = attempt.clock.monotonic()
-  const same = Boolean(told.state) === Boolean(state)
-  if (same && now - told.at < 30_000) return
-  if (!same && state) tell(attempt, 'environment', state)
-  watch.told = { state, at: now }
-  attempt.log.progress(line)
 }

@@ -18,7 +18,7 @@ import { tell } from '../notify/tell.ts'
 import { pointPreview } from '../traffic/endpoints.ts'
 import { withPreview } from '../traffic/preview.ts'
 import { recorded, type Attempt } from './attempt.ts'
-import { bake } from './bake.ts'
+import { bake, byBake } from './bake.ts'
 import { beforeUsers } from './before-users.ts'
 import { ensureLive } from './fence.ts'
 import { verify } from './gates.ts'
@@ -69,7 +69,7 @@ export async function openToUsers(
   const { from, to, replicas: atLeast } = plan
   const underway = await beforeUsers(attempt, request, plan, async () => {
     if (from) await keepPace(attempt, { color: to, live: from, atLeast }, () => ensureLive(attempt, from))
-    return await openGradually(attempt, { kind: 'deploy', from, to, atLeast })
+    return await openGradually(attempt, { kind: 'deploy', from, to, atLeast }, byBake)
   })
   return await bake(attempt, { from, to }, underway, () => settleForward(attempt, { from, to }, underway))
 }

@@ -29,6 +29,8 @@ export interface Sides {
   /** Undefined on a first release, and for a rolling update: there is nothing beside it. */
   from: Color | undefined
   to: Place
+  /** Users come to both (`switch: gradual`): what the live URL answers is no color's. */
+  shared?: boolean
 }
 
 export async function openEyes(

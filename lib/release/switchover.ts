@@ -39,7 +39,7 @@ export interface Underway {
   witness: Witness
   /** From when on new connections met the new color alone, in ms of the monotonic clock. */
   since: number
-  /** Stops the witness, and enters into the record what users met, all in all. */
+  /** Stops the witness, and enters into the record what users met, all in all; once. */
   settle(): Promise<Proof>
 }
 
@@ -92,17 +92,14 @@ export async function switchOver(attempt: Attempt, change: Change): Promise<Unde
 }
 
 function underway({ journal, clock }: Attempt, moved: Moved, witness: Witness, to: Color): Underway {
-  return {
-    moved,
-    witness,
-    since: clock.monotonic(),
-    settle: async () => {
-      const samples = await witness.stop()
-      const proof = proofOf(moved, samples, to, witness.skipped)
-      journal.entry.switches.push(proof)
-      return proof
-    },
+  const settle = async (): Promise<Proof> => {
+    const samples = await witness.stop()
+    const proof = proofOf(moved, samples, to, witness.skipped)
+    journal.entry.switches.push(proof)
+    return proof
   }
+  let settled: Promise<Proof> | undefined
+  return { moved, witness, since: clock.monotonic(), settle: () => (settled ??= settle()) }
 }
 
 /** A balancer in front of the cluster that never follows would keep a part of users where nothing serves them soon. */
