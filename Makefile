@@ -80,7 +80,7 @@ SLOW := tests/e2e tests/monitoring tests/report tests/sandbox $(patsubst %,tests
 # What measures the machine has it for itself; these are taken out of the folders above.
 ALONE := tests/e2e/gates.test.ts tests/verify/performance.test.ts
 
-# Three files at a time for two cores, as a part of a file's time is waiting; those that took longest last time first.
+# A file for each core at a time (JOBS=3 for more), those that took longest last time first.
 # Files share what they import, which saves a fifth of the time. Where nothing is known yet, what is in tests/times.json.
 JOBS ?= $(shell nproc)
 TIMES := node_modules/.test-times.json
@@ -104,7 +104,8 @@ test-quick: install kubectl ## what needs neither a cluster nor a browser: to ru
 #   two-commands        the record decides; starting, switching and locking are as in every deployment
 #   interrupt           the signal goes to the script; kill and moments leave more behind, in more places
 #   automatic-rollback  refused digests are the record's; way-back goes back from the same fault, capacity restores bounds
-SANDBOX_IS_ENOUGH := $(patsubst %,tests/e2e/%.test.ts,usage promotion two-commands interrupt automatic-rollback)
+#   notify, checklist   receivers, records and manifests decide; of a cluster they read what status and rollback read
+SANDBOX_IS_ENOUGH := $(patsubst %,tests/e2e/%.test.ts,usage promotion two-commands interrupt automatic-rollback notify checklist)
 
 .PHONY: test-cluster
 test-cluster: install kubectl ## the end-to-end suite on the cluster of KUBECONFIG
