@@ -14,7 +14,7 @@ import { ALL_GATES, APP, WITNESS, type Script, type Workspace } from './workspac
 const usage = `Usage: bun examples/rehearsal/demo.ts
 
 Deploys the example application on a sandbox, under constant traffic, and breaks
-it in three ways. Takes about two minutes; everything is stopped at the end.
+it in four ways. Takes about two minutes; everything is stopped at the end.
 With E2E_CLUSTER=real, KUBECONFIG and REGISTRY: on that cluster, in a namespace
 of its own.
 `
@@ -43,11 +43,13 @@ async function play(
   script: Script,
   flags: readonly string[],
   code: number,
+  onSaid: (line: string) => void = () => {},
 ): Promise<Played> {
   console.log(bold(`$ bun scripts/${script}.ts ${['--env production', ...flags.map(quoted)].join(' ')}`))
   let patchedAt = 0
   const onLine = (line: string): void => {
     if (line.includes(` patch service ${APP} `)) patchedAt = Date.now()
+    onSaid(line)
     for (const row of readable(line, workspace)) console.log(row)
   }
   const { stdout, ...ended } = await workspace.run(script, ['--json', ...flags], { onLine })
@@ -127,6 +129,13 @@ async function withoutBrowser(): Promise<string[]> {
   return ['--skip', 'ui,page-quality', '--reason', 'no browser on this machine']
 }
 
+/** One pod after another is told to fail a part of its users, until some time has passed without a new one. */
+async function spoil(url: string): Promise<void> {
+  const body = JSON.stringify({ FAULT_LIVE_ERROR_RATE: '0.3' })
+  for (let asked = 0; asked < 20; asked++)
+    await fetch(`${url}/faults`, { method: 'POST', body, keepalive: false })
+}
+
 async function demo(rehearsal: Rehearsal): Promise<void> {
   const [workspace] = await Promise.all([
     rehearsal.open(
@@ -142,6 +151,7 @@ async function demo(rehearsal: Rehearsal): Promise<void> {
     rehearsal.images.push('1.2.0', { FAULT_CRASH_AT_START: '1' }),
     rehearsal.images.push('1.2.1', { FAULT_BROKEN_LOGIN: '1' }),
     rehearsal.images.push('1.3.0', { FAULT_LIVE_ERROR_RATE: '0.2' }),
+    rehearsal.images.push('1.3.1', { FAULT_REMOTE: '1' }),
   ])
 
   say('1  A first release')
@@ -188,7 +198,19 @@ async function demo(rehearsal: Rehearsal): Promise<void> {
     await play(workspace, 'deploy', ['--version', '1.3.0', '--yes'], 3)
     await play(workspace, 'deploy', ['--version', '1.3.0', '--yes'], 6)
 
-    say('6  A rollback by hand', 'The release before is still warm: one read, one patch.')
+    say(
+      '6  A release that begins to fail once it is live',
+      'Users are watched, beside the old color and after it: exit 3. (Seconds here are',
+      'minutes elsewhere.)',
+    )
+    workspace.configure({ ...traffic100, bake: { first: '2s', time: '20s', every: '1s', probes: 20 } })
+    await play(workspace, 'deploy', ['--version', '1.3.1', '--yes'], 3, (line) => {
+      if (line.includes('Watch ') && line.includes(' beside '))
+        setTimeout(() => void spoil(workspace.url), 1000)
+    })
+    workspace.configure(traffic100)
+
+    say('7  A rollback by hand', 'The release before is still warm: one read, one patch.')
     const fixed = Date.now()
     await play(workspace, 'deploy', ['--version', '1.4.0', '--yes'], 0)
     await play(workspace, 'rollback-deployment', ['--reason', 'users miss the old page', '--yes'], 0)
@@ -197,7 +219,7 @@ async function demo(rehearsal: Rehearsal): Promise<void> {
     await traffic.stop()
   }
 
-  say('7  What is live, and what happened')
+  say('8  What is live, and what happened')
   await play(workspace, 'deployment-status', [], 0)
   console.log()
   await play(workspace, 'deployment-history', [], 0)
@@ -207,6 +229,7 @@ async function demo(rehearsal: Rehearsal): Promise<void> {
     'deploy succeeded',
     'deploy failed',
     ...(skip.length === 0 ? ['deploy failed'] : []),
+    'deploy rolled-back',
     'deploy rolled-back',
     'deploy taken-back',
     'rollback succeeded',

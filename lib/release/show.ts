@@ -22,8 +22,17 @@ export function showPlan({ environment }: World, plan: Plan, gates: Gates): stri
     `gates    ${gates.names.join(', ')}`,
     ...(from && environment.switch === 'gradual' ? [`switch   ${steps(environment, to, replicas)}`] : []),
     ...(from ? [`after    drain ${seconds(drain)}, then ${afterSwitch} ${from}`] : []),
+    `watch    ${watchLine(environment, from)}`,
     `undo     bun scripts/rollback-deployment.ts --env ${environment.name}`,
   ]
+}
+
+/** How users are watched after the switch. */
+function watchLine({ bake }: World['environment'], beside?: string): string {
+  if (!bake) return 'none: nobody looks at what users meet after the switch (bake: false)'
+  const first = beside && bake.first > 0 ? `${seconds(bake.first)} beside ${beside}, then ` : ''
+  const by = bake.prometheus ? 'Prometheus' : "the pods' own /metrics"
+  return `${first}${seconds(bake.time)} at the least, by ${by}`
 }
 
 function steps({ gradual }: World['environment'], to: string, replicas: number): string {
@@ -42,6 +51,7 @@ export function showRolling(
     ...notes.map((note) => `note     ${note}`),
     `roll out ${next.version}  ${shortImage(next.image)}`,
     `gates    ${gates.names.join(', ')}`,
+    `watch    ${watchLine(environment)}`,
     `undo     bun scripts/rollback-deployment.ts --env ${environment.name}`,
   ]
 }

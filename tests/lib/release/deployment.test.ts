@@ -58,6 +58,7 @@ describe('run', () => {
       'pods     2, as many as blue has or the manifests say',
       expect.stringMatching(/^gates {4}/),
       'after    drain 7.8 s, then recycle blue',
+      'watch    none: nobody looks at what users meet after the switch (bake: false)',
       'undo     bun scripts/rollback-deployment.ts --env test',
     ])
   })
