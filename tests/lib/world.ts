@@ -108,6 +108,8 @@ export interface Rehearsal extends AsyncDisposable {
   clock: FakeClock
   log: RecordingLog
   app: App
+  /** Behind the preview. */
+  preview: App
   /** As a signal does it. */
   interrupt: () => void
   observed: () => Promise<Observed>
@@ -144,6 +146,7 @@ export function rehearse(settings: Partial<Environment> = {}): Rehearsal {
     clock,
     log,
     app,
+    preview,
     interrupt: () => stop.abort(new DeployError('Interrupted (SIGINT)', 130)),
     observed: () => observe(APP, kubectl),
     [Symbol.asyncDispose]: async () => {
