@@ -1,5 +1,6 @@
 /** The checklist before a deployment, and the drill that ticks its last box. */
 import { expect } from 'bun:test'
+import { until } from '../../examples/rehearsal/program.ts'
 import { APP } from '../../examples/rehearsal/workspace.ts'
 import { boxIds } from '../../lib/settings/preflight.ts'
 import { exits, rehearsal, safely, unharmed, versions } from './suite.ts'
@@ -46,7 +47,10 @@ safely('a box that is not ticked never lets traffic move, and a drill harms nobo
   expect(versions(samples)).toEqual(['72.0.0', '71.0.0'])
   expect(await workspace.selector()).toEqual({ app: APP, color: 'green' })
   // Nothing is refused that was not before.
-  expect((await workspace.status()).rollback).toMatch(/^is one patch, to 71\.0\.0 in blue/)
+  await until('what was left to have its pods again', async () => {
+    const { rollback } = await workspace.status()
+    return rollback.startsWith('is one patch, to 71.0.0 in blue') || undefined
+  })
 
   const planned = exits(await workspace.deploy('71.0.0', '--dry-run', '--ack', 'docs', why), 0)
   expect(planned.stderr).toMatch(/ticked {3}room, probes, shutdown, image, access, clock, strays, drill/)
