@@ -55,6 +55,16 @@ interface Met {
   bad: boolean
 }
 
+async function ask(url: string, options: RequestInit): Promise<boolean> {
+  try {
+    const answer = await fetch(url, options)
+    await answer.text()
+    return answer.status >= 500
+  } catch {
+    return true
+  }
+}
+
 /** Twenty requests a second, each path alike, half of them on new connections. */
 function users(url: string, met: Met[]): () => void {
   let asked = 0
@@ -62,13 +72,8 @@ function users(url: string, met: Met[]): () => void {
     const path = PATHS[asked++ % PATHS.length] ?? '/'
     const at = Date.now()
     const headers = { cookie: 'session=nobody' }
-    void fetch(url + path, { keepalive: asked % 2 === 0, headers, signal: AbortSignal.timeout(10_000) }).then(
-      async (answer) => {
-        await answer.text()
-        met.push({ at, bad: answer.status >= 500 })
-      },
-      () => met.push({ at, bad: true }),
-    )
+    const options = { keepalive: asked % 2 === 0, headers, signal: AbortSignal.timeout(10_000) }
+    void ask(url + path, options).then((bad) => met.push({ at, bad }))
   }, 50)
   return () => clearInterval(timer)
 }
@@ -150,6 +155,7 @@ async function play(workspace: Workspace, url: string, fault: Fault): Promise<Re
   stop()
   const since = met.filter(({ at }) => at >= spoilt)
   const [record] = await workspace.history()
+  if (process.env.READINGS) console.log(JSON.stringify(record?.bake, undefined, 1))
   const result = {
     name,
     code,

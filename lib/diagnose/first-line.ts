@@ -8,6 +8,8 @@ const PATIENCE = 6000
 /** What failed for another reason than the release or the cluster has nothing to be looked for. */
 const KNOWN: readonly number[] = [Exit.usage, Exit.locked, Exit.refused, Exit.interrupted]
 
+const MOVED: readonly number[] = [Exit.rolledBack, Exit.needsPerson]
+
 /**
  * Calls `work`; where it fails after it had begun to change something, its error also says where to look first.
  * Not after an interrupt: whoever stops a run waits for its end.
@@ -17,8 +19,12 @@ export async function withFirstLook<T>(world: World, work: () => Promise<T>): Pr
   try {
     return await work()
   } catch (error) {
-    if (error instanceof DeployError && error.record !== undefined && !KNOWN.includes(error.exitCode))
-      error.message += await firstLook(world, error.record)
+    if (error instanceof DeployError && error.record !== undefined && !KNOWN.includes(error.exitCode)) {
+      const line = await firstLook(world, error.record)
+      // Once users were moved, where they are now is the last word.
+      if (line && MOVED.includes(error.exitCode)) world.log.warn(line)
+      else if (line) error.message += `\n${line}`
+    }
     throw error
   }
 }
@@ -43,5 +49,5 @@ async function told(world: World, record: unknown): Promise<string> {
   ])
   const last = lastRecord.safeParse(record).data
   const line = firstLine(diagnosed(await look(world, { last, redact: redactor(process.env) })))
-  return line === undefined ? '' : `\n${line}`
+  return line ?? ''
 }

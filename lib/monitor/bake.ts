@@ -63,6 +63,8 @@ export const bakeForm = z.object({
   notCovered: z.array(z.string()),
   /** The share of bad ones above which a release is worse than normal, and where it comes from. */
   limits: z.record(z.string(), z.object({ share: z.number(), why: z.string() })),
+  /** What must be known of, for the release to pass: what somebody counted when it began. */
+  required: z.array(z.string()),
   /** What the cluster said of the new color's pods at the beginning. */
   facts: factsForm.optional(),
   /** Bytes: the limit of a container, and how fast those of earlier releases grew, a second. */

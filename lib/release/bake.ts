@@ -159,5 +159,5 @@ async function alone(watch: Watch, ending: Ending): Promise<Ending> {
 function doubtsOf({ bake: record }: Watch): string[] {
   const { judgement } = weighAll(record)
   if (judgement.verdict === 'environment') return [judgement.reason]
-  return doubts(record, Object.keys(record.limits))
+  return doubts(record, record.required)
 }

@@ -5,6 +5,7 @@ import { history } from '../history/store.ts'
 import { sentence } from '../errors.ts'
 import { limitFor, PROBES, timeOf, type Baseline, type BakeRecord } from '../monitor/bake.ts'
 import { growthOf } from '../monitor/leak.ts'
+import { indicatorsOf } from '../monitor/indicators.ts'
 import type { Count } from '../monitor/judge.ts'
 import type { Snapshot, Source } from '../monitor/source.ts'
 import type { BakeSettings } from '../settings/bake.ts'
@@ -21,30 +22,34 @@ const RELEASES = 3
 /** The share of bad ones that is tolerated, of each indicator that something is known of; and how memory may grow. */
 export async function normalOf(
   attempt: Attempt,
-  { limits, indicators: own }: BakeSettings,
+  settings: BakeSettings,
   sides: Sides,
-  { source, first }: { source: Source; first: Snapshot | undefined },
-): Promise<Pick<BakeRecord, 'limits' | 'memory'>> {
-  const pods = first?.pods.filter(({ color }) => color === sides.to) ?? []
-  const counted = pods.flatMap(({ counters }) => Object.keys(counters))
+  { source, slow, first }: { source: Source; slow: number | undefined; first: Snapshot | undefined },
+): Promise<Pick<BakeRecord, 'limits' | 'required' | 'memory'>> {
+  const pods = first?.pods ?? []
   const memory = pods.flatMap(({ gauges: { memoryLimit } }) => memoryLimit ?? [])
-  const most: Record<string, number> = {
-    ...limits,
-    ...Object.fromEntries(Object.entries(own).map(([name, { most: share }]) => [name, share])),
-  }
+  const indicators = [...indicatorsOf(settings, slow), { name: PROBES, most: settings.limits.probes }]
   const [past, releases] = await Promise.all([pastOf(attempt, sides, source, first), releasesOf(attempt)])
   const all = [...past, ...releases.map(metBy)]
   const shares = Object.fromEntries(
-    [...new Set([...counted, PROBES])].map((indicator) => {
+    indicators.map(({ name: indicator, most }) => {
       const baselines = all.flatMap(({ name, of }): Baseline[] => {
         const readings = of[indicator]
         return readings ? [{ name, readings }] : []
       })
-      return [indicator, limitFor(baselines, most[indicator] ?? 1)]
+      return [indicator, limitFor(baselines, most)]
     }),
   )
   const normal = Math.max(0, ...releases.flatMap(({ bake }) => (bake ? growthOf(bake) : [])))
-  return { limits: shares, ...(memory.length > 0 && { memory: { limit: Math.min(...memory), normal } }) }
+  // The new color has counted nothing yet, or has not been read: what anybody counts here is what must be known of it.
+  const counted = new Set(
+    [...pods.map(({ counters }) => counters), ...past.map(({ of }) => of)].flatMap((one) => Object.keys(one)),
+  )
+  return {
+    limits: shares,
+    required: Object.keys(shares).filter((name) => name === PROBES || counted.has(name)),
+    ...(memory.length > 0 && { memory: { limit: Math.min(...memory), normal } }),
+  }
 }
 
 interface Past {

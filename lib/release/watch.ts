@@ -103,7 +103,7 @@ async function begun(
     source: source.name,
     ...(slow !== undefined && { slow }),
     notCovered: 'unknown' in first ? [...notCovered, `what the pods count: ${first.unknown}`] : notCovered,
-    ...(await normalOf(attempt, settings, sides, { source, first: known })),
+    ...(await normalOf(attempt, settings, sides, { source, slow, first: known })),
     readings: [],
     ...(known && { last: known }),
   }

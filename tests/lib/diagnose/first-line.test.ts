@@ -46,6 +46,24 @@ test('a release that cannot start: its cause and its command', async () => {
   expect(error.exitCode).toBe(1)
 })
 
+test.each([3, 4] as const)(
+  'exit %d ends with where users are: the first look comes before it',
+  async (code) => {
+    await using stage = live()
+    stage.cluster.put({
+      ...stage.cluster.object('Service', 'chat'),
+      spec: { selector: { app: 'chat', color: 'red' } },
+    })
+    const error = failing(code)
+    const message = await thrown(
+      withFirstLook(stage.world, () => Promise.reject(error)),
+      error,
+    )
+    expect(message).toBe('green is broken')
+    expect(stage.log.warnings).toEqual([expect.stringMatching(/^First look: Service chat selects no color/)])
+  },
+)
+
 test.each([2, 5, 6, 130] as const)('exit %d has nothing to be looked for', async (code) => {
   await using stage = live()
   const error = failing(code)

@@ -236,6 +236,7 @@ test('as people read it', () => {
     latest: '',
     source: '',
     notCovered: [],
+    required: [],
   }
   expect(drawn(record, 250_000, '')).toBe('4:10  errors 1 % █ (40 : 1), old 0 %')
   expect(summary(record)).toEqual([

@@ -61,6 +61,11 @@ test('a healthy release passes, both watches are steps, and each reading is in t
   })
   expect(entry.bake?.readings.length).toBeGreaterThan(6)
   expect(entry.bake?.last).toBeUndefined()
+  // What nobody counts yet is bet on as soon as somebody does, and asked for by nobody.
+  expect(Object.keys(entry.bake?.limits ?? {})).toEqual(
+    expect.arrayContaining(['errors', 'databaseErrors', 'probes']),
+  )
+  expect(entry.bake?.required).toEqual(['probes'])
   const steps = rehearsal.log.steps.filter((step) => /Watch|Drain|Recycle/.test(step))
   expect(steps).toEqual([
     'Watch green beside blue for 10 s',
