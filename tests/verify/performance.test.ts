@@ -467,8 +467,8 @@ describe('the example app', () => {
     expect(results.find(({ verdict }) => verdict === 'failed')?.seen).toBe(
       '100 of 1000 requests failed: 100 × status 500',
     )
-    // Quick errors would make a slow target look fast.
-    expect(decodeFromCompressedBase64(report.target.histogram).totalCount).toBeLessThan(910)
+    // Quick errors would make a slow target look fast: all of them would be 1000, and a busy machine's late ones count twice.
+    expect(decodeFromCompressedBase64(report.target.histogram).totalCount).toBeLessThan(960)
   })
 
   test('FAULT_SLOW_MS is caught by the latency, and beside the live color', async () => {
