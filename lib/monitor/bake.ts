@@ -30,7 +30,7 @@ const readingForm = z.object({
   counts: z.record(z.string(), z.object({ live: counted.optional(), old: counted.optional() })),
   /** How many to one it is, after it, that more is bad than the limit allows. */
   odds: z.record(z.string(), z.number()),
-  /** Of each pod of the new color, in bytes; ten of them at the most. */
+  /** Of each pod of the new color, in bytes; three of them at the most. */
   memory: z.record(z.string(), z.number()).optional(),
 })
 export type BakeReading = z.infer<typeof readingForm>

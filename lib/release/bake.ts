@@ -64,18 +64,18 @@ export const byBake: ShareWatch = async (attempt, stage) => {
   )
 }
 
-/** A watch whose command died: from the counters as they stood. @throws AfterSwitch where users had to go back, or a person is needed */
+/** A watch whose command died: from the counters as they stood, or from its beginning. @throws AfterSwitch where users had to go back, or a person is needed */
 export async function resumeBake(
   attempt: Attempt,
   way: { from: Color | undefined; to: Color },
   back: (why: string) => Promise<AfterSwitch>,
 ): Promise<Ending> {
   const settings = attempt.environment.bake
-  const { bake: begun } = attempt.journal.entry
-  if (!settings || !begun || begun.verdict) return { outcome: 'succeeded' }
+  const { kind, bake: begun } = attempt.journal.entry
+  if (!settings || kind !== 'deploy' || begun?.verdict) return { outcome: 'succeeded' }
   return await watching(attempt, settings, way, (watch) =>
     orBack(watch, way.to, back, async () => {
-      await look(watch, { gap: true })
+      if (begun) await look(watch, { gap: true })
       return await alone(watch, { outcome: 'succeeded' })
     }),
   )

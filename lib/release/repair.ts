@@ -109,6 +109,8 @@ async function finish(attempt: Attempt): Promise<void> {
   const from = colors.find((color) => color === entry.from?.color)
   if (!to) return await record.close('interrupted', 'it named no color')
   if (entry.kind === 'rollback' && from) return await finishBack(attempt, { from, to })
+  const hurt = entry.bake?.verdict === 'failed' && entry.bake.reason
+  if (hurt) return await takeBack(attempt, { from: to, to: from }, hurt)
   try {
     await waitReady(attempt, to, 1)
     await verify(attempt, 'live', { url: attempt.environment.url, color: to })

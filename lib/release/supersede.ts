@@ -39,7 +39,10 @@ export function refuseUnlessWatching(observed: Observed, past: readonly Deployme
 type ClearUp = (held: Held, found: Omit<Found, 'repaired'>) => Promise<boolean>
 
 /** Closes the watch that is superseded, if that is asked for, and clears up whatever else is open. */
-export function superseding({ id, supersede: reason }: Request, clearUp: ClearUp): ClearUp {
+export function superseding(
+  { id, supersede: reason }: Pick<Request, 'id' | 'supersede'>,
+  clearUp: ClearUp,
+): ClearUp {
   if (reason === undefined) return clearUp
   return async (held, found) => {
     const ended = watched(found.observed, found.past)

@@ -12,6 +12,7 @@ import { readRecord } from '../history/store.ts'
 import { recorded, type Attempt } from './attempt.ts'
 import { openGradually } from './gradual.ts'
 import { repair } from './repair.ts'
+import { superseding } from './supersede.ts'
 import type { Ending } from './settle.ts'
 import { settleForward } from './settle-forward.ts'
 import { wasLeft, wasLive } from './target.ts'
@@ -41,7 +42,9 @@ export async function switchAlone(
 ): Promise<DeploymentRecord> {
   const { environment } = outer
   const seen = await observe(environment.app, outer.kubectl)
-  return await underLock(outer, seen, request, gates, repair, async (held, { observed }) => {
+  // Whoever moves users does not wait for a watch whose command has died.
+  const clearUp = superseding({ id: request.id, supersede: request.reason ?? 'switch-traffic' }, repair)
+  return await underLock(outer, seen, request, gates, clearUp, async (held, { observed }) => {
     const { to } = request
     const from = liveColor(environment, observed)
     if (from === to) throw new DeployError(`Users are on ${to} already`)
@@ -68,7 +71,7 @@ export async function switchAlone(
 }
 
 /** Outcomes of the record of a release that has passed its gates. */
-const PROVEN: readonly string[] = ['succeeded', 'released', 'verified']
+const PROVEN: readonly string[] = ['succeeded', 'released', 'verified', 'superseded']
 
 /**
  * What the gates have refused, or somebody has gone back from, is not opened by another door.

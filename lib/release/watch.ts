@@ -213,7 +213,7 @@ function count({ bake: record, sides: { from, to } }: Watch, reading: BakeReadin
 }
 
 /** How many pods' memory is written down: of a leak it is enough to see some. */
-const PODS = 10
+const PODS = 3
 
 function remember(reading: BakeReading, { pods }: Snapshot, to: Sides['to']): void {
   const known = pods.flatMap(({ color, pod, gauges: { memory } }): [string, number][] =>

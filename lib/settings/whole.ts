@@ -4,12 +4,12 @@ import type { Environment } from './file.ts'
 
 type Settings = Pick<
   Environment,
-  'strategy' | 'switch' | 'smoke' | 'witness' | 'performance' | 'ui' | 'pageQuality' | 'verification'
+  'strategy' | 'switch' | 'smoke' | 'witness' | 'performance' | 'ui' | 'pageQuality' | 'verification' | 'bake'
 >
 
 /** Each as the setting and what is wrong with it. Pure. */
 export function contradictions(settings: Settings): { setting: string; problem: string }[] {
-  return [...unjudged(settings), ...unnamed(settings), ...tooShort(settings)]
+  return [...unjudged(settings), ...unnamed(settings), ...tooShort(settings), ...tooOften(settings)]
 }
 
 /** While both colors serve, an answer that does not say whose it is proves nothing of either. */
@@ -18,6 +18,17 @@ function unnamed({ strategy, switch: how, witness }: Settings): ReturnType<typeo
   const problem =
     'gradual needs "witness.color": while both colors serve, it must be known which of them answers'
   return [{ setting: 'switch', problem }]
+}
+
+/** Each reading is in the record, which a ConfigMap holds. */
+const READINGS = 400
+
+function tooOften({ bake }: Settings): ReturnType<typeof contradictions> {
+  if (!bake) return []
+  const longest = bake.first + Math.max(bake.time, bake.maxTime)
+  if (longest / bake.every <= READINGS) return []
+  const problem = `${seconds(longest)} with a reading each ${seconds(bake.every)} are more than the ${READINGS} readings that a record holds: expected every: ${Math.ceil(longest / READINGS / 1000)}s at least`
+  return [{ setting: 'bake', problem }]
 }
 
 /** Without a check of what users are on, every deployment would be undone after its switch: nothing is no pass (S6). */

@@ -1,6 +1,11 @@
 import { expect, setDefaultTimeout, test } from 'bun:test'
 import { deploy } from '../../../lib/release/blue-green.ts'
 import type { Plan, Request } from '../../../lib/release/plan.ts'
+import { repairAlone, switchAlone } from '../../../lib/release/switch-alone.ts'
+import { Kubectl } from '../../../lib/cluster/kubectl.ts'
+import type { World } from '../../../lib/cluster/world.ts'
+import { recordForm, type DeploymentRecord } from '../../../lib/history/record.ts'
+import { configMapOf } from '../../../lib/history/store.ts'
 import { bake } from '../../../lib/settings/bake.ts'
 import { APP, autoscaler, deployment, made, ready, service } from '../objects.ts'
 import { failure, gates, rehearse, running, type Rehearsal } from '../world.ts'
@@ -49,6 +54,21 @@ async function baking(
 const go = async ({ world, plan }: Rehearsal & { plan: Plan }) => await deploy(world, request, plan, gates())
 const isGreen = (cluster: Rehearsal['cluster']): boolean =>
   Bun.deepEquals(cluster.selector(), { app: APP, color: 'green' })
+
+const recordOf = ({ cluster }: Pick<Rehearsal, 'cluster'>): DeploymentRecord =>
+  recordForm.parse(cluster.records().find(({ kind }) => kind === 'deploy'))
+
+/** As a command leaves it that dies at the worst moment. */
+function change({ cluster }: Rehearsal, by: (entry: DeploymentRecord) => DeploymentRecord): void {
+  const entry = by(recordOf({ cluster }))
+  cluster.put(configMapOf(entry))
+}
+
+/** The next command's world: nobody has interrupted it. */
+function afterwards({ world, cluster, clock }: Rehearsal): World {
+  const { signal } = new AbortController()
+  return { ...world, signal, kubectl: new Kubectl(world.environment, cluster, clock, signal) }
+}
 
 const failing = () => new Response('', { status: 500 })
 
@@ -154,8 +174,53 @@ test('an interrupt leaves it to the next command, which goes on from the reading
     code: 4,
     message: expect.stringContaining('users are on 1.1.0 (green)'),
   })
-  const [open] = rehearsal.cluster.records()
-  expect(open).toMatchObject({ outcome: 'open' })
+  expect(rehearsal.cluster.records()).toMatchObject([{ outcome: 'open' }])
+  const before = recordOf(rehearsal).bake?.readings ?? []
+  expect(before.length).toBeGreaterThan(3)
+
+  expect((await failure(repairAlone(afterwards(rehearsal), 'r-repair', gates()))).code).toBe(0)
+  const { outcome, bake: finished } = recordOf(rehearsal)
+  expect([outcome, finished?.verdict]).toEqual(['succeeded', 'passed'])
+  expect(finished?.readings.slice(0, before.length)).toEqual(before)
+})
+
+test('a deployment that died before its watch began is watched by whoever finishes it', async () => {
+  await using rehearsal = await baking()
+  await go(rehearsal)
+  change(rehearsal, ({ bake: _, finishedAt: __, ...entry }) => ({ ...entry, outcome: 'open' }))
+  expect((await failure(repairAlone(rehearsal.world, 'r-repair', gates()))).code).toBe(0)
+  expect(recordOf(rehearsal)).toMatchObject({ outcome: 'succeeded', bake: { verdict: 'passed' } })
+})
+
+test('what was found to hurt, by a command that died before it went back, is gone back from', async () => {
+  await using rehearsal = await baking()
+  await go(rehearsal)
+  change(rehearsal, ({ bake: found, finishedAt: _, ...entry }) => ({
+    ...entry,
+    outcome: 'open',
+    ...(found && { bake: { ...found, verdict: 'failed', reason: '1,240 : 1 that it hurts' } }),
+  }))
+  expect((await failure(repairAlone(rehearsal.world, 'r-repair', gates()))).code).toBe(0)
+  expect(rehearsal.cluster.selector()).toEqual({ app: APP, color: 'blue' })
+  expect(recordOf(rehearsal)).toMatchObject({
+    outcome: 'rolled-back',
+    message: expect.stringContaining('1,240 : 1'),
+  })
+})
+
+test('whoever moves users by hand does not wait for a watch that died', async () => {
+  await using rehearsal = await baking()
+  await go(rehearsal)
+  change(rehearsal, ({ bake: found, finishedAt: _, ...entry }) => {
+    const { verdict: __, ...open } = found ?? { verdict: undefined }
+    return { ...entry, outcome: 'open', ...(found && { bake: { ...found, ...open, verdict: undefined } }) }
+  })
+  const before = recordOf(rehearsal).bake?.readings.length
+  const way = { id: 'r-switch', to: 'blue', reason: 'I must' } as const
+  expect((await failure(switchAlone(rehearsal.world, way, gates()))).message).toBe('')
+  expect(rehearsal.cluster.selector()).toEqual({ app: APP, color: 'blue' })
+  const record = recordOf(rehearsal)
+  expect([record.outcome, record.bake?.readings.length]).toEqual(['superseded', before])
 })
 
 test('somebody who moves users meanwhile has the last word', async () => {

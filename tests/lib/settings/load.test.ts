@@ -193,6 +193,17 @@ describe('what is wrong with all of it together', () => {
     expect(problems({ ...gradual, witness: { color: 'color' } })).toEqual([])
   })
 
+  test('a bake that no record could hold is refused, and told how often it may look', () => {
+    const long = { ...unwitnessed, smoke, bake: { maxTime: '6h', every: '5s' } }
+    expect(problems(long)).toEqual([
+      expect.stringMatching(
+        /^deploy\.yaml:\d+: test: bake: 361 m 0 s with a reading each 5 s .* every: 55s at least$/,
+      ),
+    ])
+    expect(problems({ ...long, bake: { maxTime: '6h', every: '1m' } })).toEqual([])
+    expect(problems({ ...long, bake: false })).toEqual([])
+  })
+
   test('a deadline that the checks cannot keep is refused, where it is set', () => {
     const problem =
       'expected at least 2 m 33 s, since the checks follow one another: performance 33 s, ui.timeout 2 m 0 s'
