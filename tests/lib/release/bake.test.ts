@@ -187,7 +187,7 @@ test('an interrupt leaves it to the next command, which goes on from the reading
 test('a deployment that died before its watch began is watched by whoever finishes it', async () => {
   await using rehearsal = await baking()
   await go(rehearsal)
-  change(rehearsal, ({ bake: _, finishedAt: __, ...entry }) => ({ ...entry, outcome: 'open' }))
+  change(rehearsal, (entry) => ({ ...entry, bake: undefined, finishedAt: undefined, outcome: 'open' }))
   expect((await failure(repairAlone(rehearsal.world, 'r-repair', gates()))).code).toBe(0)
   expect(recordOf(rehearsal)).toMatchObject({ outcome: 'succeeded', bake: { verdict: 'passed' } })
 })
@@ -195,10 +195,12 @@ test('a deployment that died before its watch began is watched by whoever finish
 test('what was found to hurt, by a command that died before it went back, is gone back from', async () => {
   await using rehearsal = await baking()
   await go(rehearsal)
-  change(rehearsal, ({ bake: found, finishedAt: _, ...entry }) => ({
+  const verdict = { verdict: 'failed', reason: '1,240 : 1 that it hurts' } as const
+  change(rehearsal, ({ bake: found, ...entry }) => ({
     ...entry,
+    finishedAt: undefined,
     outcome: 'open',
-    ...(found && { bake: { ...found, verdict: 'failed', reason: '1,240 : 1 that it hurts' } }),
+    ...(found && { bake: { ...found, ...verdict } }),
   }))
   expect((await failure(repairAlone(rehearsal.world, 'r-repair', gates()))).code).toBe(0)
   expect(rehearsal.cluster.selector()).toEqual({ app: APP, color: 'blue' })
@@ -211,10 +213,12 @@ test('what was found to hurt, by a command that died before it went back, is gon
 test('whoever moves users by hand does not wait for a watch that died', async () => {
   await using rehearsal = await baking()
   await go(rehearsal)
-  change(rehearsal, ({ bake: found, finishedAt: _, ...entry }) => {
-    const { verdict: __, ...open } = found ?? { verdict: undefined }
-    return { ...entry, outcome: 'open', ...(found && { bake: { ...found, ...open, verdict: undefined } }) }
-  })
+  change(rehearsal, ({ bake: found, ...entry }) => ({
+    ...entry,
+    finishedAt: undefined,
+    outcome: 'open',
+    ...(found && { bake: { ...found, verdict: undefined } }),
+  }))
   const before = recordOf(rehearsal).bake?.readings.length
   const way = { id: 'r-switch', to: 'blue', reason: 'I must' } as const
   expect((await failure(switchAlone(rehearsal.world, way, gates()))).message).toBe('')
