@@ -2,8 +2,10 @@
 import { describe, expect, test } from 'bun:test'
 import { existsSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { parse } from 'yaml'
 import { z } from 'zod'
 import { Exit } from '../../lib/errors.ts'
+import { bake as bakeForm } from '../../lib/settings/bake.ts'
 import { loadEnvironment } from '../../lib/settings/load.ts'
 import { ROOT } from '../tree.ts'
 import { anchorsOf, codeIn, linksIn, read, scriptsIn, shellIn, targetsIn } from './markdown.ts'
@@ -144,4 +146,13 @@ test('live in under ten commands, and what it deploys is what deploy.yaml may sa
   expect(commands.length).toBe(9)
   const file = join(ROOT, 'examples/hello/deploy.yaml')
   expect(loadEnvironment(file, 'production', { REGISTRY: '127.0.0.1:5000' })).toMatchObject({ app: 'hello' })
+})
+
+test('what the guide to the bake shows is what deploy.yaml may say', () => {
+  const [, text = ''] = /```yaml\n([^]*?)```/.exec(read('docs/bake.md')) ?? []
+  const { bake } = z.object({ bake: bakeForm }).parse(parse(text))
+  expect(bake).toMatchObject({ first: 60_000, time: 600_000, maxTime: 1_800_000, every: 15_000 })
+  expect(bake).toMatchObject(
+    bakeForm.parse({ indicators: bake.indicators, prometheus: bake.prometheus, token: bake.token }),
+  )
 })
