@@ -16,7 +16,7 @@ import {
   variable,
   type Inject,
 } from './injections.ts'
-import { exits, rehearsal } from './suite.ts'
+import { REAL, exits, rehearsal } from './suite.ts'
 
 setDefaultTimeout(300_000)
 
@@ -149,13 +149,19 @@ const byHand =
   }
 
 describe('traffic does not switch', () => {
-  const slice = {
-    apiVersion: 'discovery.k8s.io/v1',
-    kind: 'EndpointSlice',
-    metadata: { name: 'by-hand', labels: { 'kubernetes.io/service-name': APP } },
-    addressType: 'IPv4',
-    ports: [{ name: 'http', port: 3000 }],
-    endpoints: [{ addresses: ['127.0.0.1'], conditions: { ready: true } }],
+  const slice: Inject = async (workspace) => {
+    // Before 1.21 it was a beta; and a real API takes no loopback address.
+    const versions = (await workspace.kubectl('api-versions')).split('\n')
+    const stable = 'discovery.k8s.io/v1'
+    const object = {
+      apiVersion: versions.includes(stable) ? stable : `${stable}beta1`,
+      kind: 'EndpointSlice',
+      metadata: { name: 'by-hand', labels: { 'kubernetes.io/service-name': APP } },
+      addressType: 'IPv4',
+      ports: [{ name: 'http', port: 3000 }],
+      endpoints: [{ addresses: [REAL ? '192.0.2.1' : '127.0.0.1'], conditions: { ready: true } }],
+    }
+    return await made(object, 'endpointslice/by-hand')(workspace)
   }
   const port = '/spec/ports/0/targetPort'
   const admitted = '/spec/ingress/0/ports/0/port'
@@ -165,7 +171,7 @@ describe('traffic does not switch', () => {
     ['target-port', field(`service/${APP}`, port, 'web', 'http'), /port web/],
     ['target-port', field(`service/${APP}`, port, 1, 'http'), /port 1,/],
     ['stray-pods', stray('green'), /debug/],
-    ['foreign-endpoints', made(slice, 'endpointslice/by-hand'), /no pods[^]*by-hand/],
+    ['foreign-endpoints', slice, /no pods[^]*by-hand/],
     [
       'network-policy',
       field(`networkpolicy/${APP}`, admitted, 3001, 3000),
