@@ -148,21 +148,23 @@ const byHand =
     }
   }
 
-describe('traffic does not switch', () => {
-  const slice: Inject = async (workspace) => {
-    // Before 1.21 it was a beta; and a real API takes no loopback address.
-    const versions = (await workspace.kubectl('api-versions')).split('\n')
-    const stable = 'discovery.k8s.io/v1'
-    const object = {
-      apiVersion: versions.includes(stable) ? stable : `${stable}beta1`,
-      kind: 'EndpointSlice',
-      metadata: { name: 'by-hand', labels: { 'kubernetes.io/service-name': APP } },
-      addressType: 'IPv4',
-      ports: [{ name: 'http', port: 3000 }],
-      endpoints: [{ addresses: [REAL ? '192.0.2.1' : '127.0.0.1'], conditions: { ready: true } }],
-    }
-    return await made(object, 'endpointslice/by-hand')(workspace)
+/** Somebody has made an EndpointSlice for the live Service. */
+const slice: Inject = async (workspace) => {
+  // Before 1.21 it was a beta; and a real API takes no loopback address.
+  const versions = (await workspace.kubectl('api-versions')).split('\n')
+  const stable = 'discovery.k8s.io/v1'
+  const object = {
+    apiVersion: versions.includes(stable) ? stable : `${stable}beta1`,
+    kind: 'EndpointSlice',
+    metadata: { name: 'by-hand', labels: { 'kubernetes.io/service-name': APP } },
+    addressType: 'IPv4',
+    ports: [{ name: 'http', port: 3000 }],
+    endpoints: [{ addresses: [REAL ? '192.0.2.1' : '127.0.0.1'], conditions: { ready: true } }],
   }
+  return await made(object, 'endpointslice/by-hand')(workspace)
+}
+
+describe('traffic does not switch', () => {
   const port = '/spec/ports/0/targetPort'
   const admitted = '/spec/ingress/0/ports/0/port'
   named([
