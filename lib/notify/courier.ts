@@ -45,7 +45,7 @@ export function courier(world: World, ledger: Promise<Ledger>, { variables, pati
   const secrets = new Secrets([...(environment.secrets ?? []), ...secretsIn(variables)])
   const channels = declared(environment.notify)
   const limit = new AbortController()
-  /** Deliveries of what came before the end, and when each began. */
+  /** Deliveries of what came before the end, and when each began: by real time, as timers go. */
   const earlier = new Map<AbortController, number>()
   /** Channels whose last message has not arrived. */
   const behind = new Set<string>()
@@ -75,7 +75,7 @@ export function courier(world: World, ledger: Promise<Ledger>, { variables, pati
       await note()
     } else {
       const own = new AbortController()
-      if (!last) earlier.set(own, clock.monotonic())
+      if (!last) earlier.set(own, performance.now())
       await deliver(opened.sender, message, delivery, {
         clock,
         signal: AbortSignal.any([signal, own.signal]),
@@ -130,7 +130,7 @@ export function courier(world: World, ledger: Promise<Ledger>, { variables, pati
   const end = (): void => {
     ended = clock.monotonic() + LAST
     for (const [delivery, began] of earlier)
-      setTimeout(() => delivery.abort(), Math.max(0, began + EARLIER - clock.monotonic())).unref()
+      setTimeout(() => delivery.abort(), Math.max(0, began + EARLIER - performance.now())).unref()
     setTimeout(() => limit.abort(), LAST).unref()
   }
 
