@@ -8,7 +8,7 @@ import { plain } from '../text.ts'
 import type { Report } from './gather.ts'
 import { html, inert, nothing, type Markup } from './markup.ts'
 import { moment, shownMs } from './shown.ts'
-import { section } from './section.ts'
+import { notKnown, section } from './section.ts'
 import { commits, stages } from './source-section.ts'
 import { document } from './style.ts'
 import { figure } from './told.ts'
@@ -30,15 +30,7 @@ export function reportPage(report: Report): string {
       ${section('What was done, and how long it took', record.steps.length > 0 ? stepsChart(record) : undefined)}
       ${record.switches.map((proof, i) => switchSection(proof, i, record))} ${bakeSection(report.extras.bake)}
       ${checksSection(report)} ${measured(report)} ${screenshots(report)} ${commits(report)} ${stages(report)}
-      ${notificationsSection(report.extras.notifications)}
-      ${section(
-        'What is not known',
-        missing.length > 0
-          ? html`<ul>
-              ${missing.map((line) => html`<li>${line}</li>`)}
-            </ul>`
-          : undefined,
-      )}
+      ${notificationsSection(report.extras.notifications)} ${notKnown(missing)}
     </main>
     <footer>
       Record <code>${record.id}</code>, reported ${moment(madeAt)}. The same data:

@@ -10,3 +10,14 @@ export function section(title: string, content: Markup | undefined, kind = ''): 
       </section>`
     : nothing
 }
+
+/** A sentence each. */
+export const notKnown = (missing: readonly string[]): Markup =>
+  section(
+    'What is not known',
+    missing.length > 0
+      ? html`<ul>
+          ${missing.map((line) => html`<li>${line}</li>`)}
+        </ul>`
+      : undefined,
+  )

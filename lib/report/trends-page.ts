@@ -4,7 +4,7 @@ import type { DeploymentRecord } from '../history/record.ts'
 import { dora } from './dora.ts'
 import { html, inert, nothing, type Markup } from './markup.ts'
 import { plot, ticks } from './plot.ts'
-import { section } from './section.ts'
+import { notKnown, section } from './section.ts'
 import { moment, shownShare } from './shown.ts'
 import { document } from './style.ts'
 import { figure, lost, sideName, tell, tookOf } from './told.ts'
@@ -36,14 +36,7 @@ export function trendsPage({ app, environments, reported, missing, madeAt }: Sit
         </p>
       </header>
       ${environments.map(({ trends, records }) => environmentPart(trends, records, reported))}
-      ${section(
-        'What is not known',
-        missing.length > 0
-          ? html`<ul>
-              ${missing.map((line) => html`<li>${line}</li>`)}
-            </ul>`
-          : undefined,
-      )}
+      ${notKnown(missing)}
     </main>
     <footer>
       Made ${moment(madeAt)}. The five figures are
