@@ -203,7 +203,10 @@ async function demo(rehearsal: Rehearsal): Promise<void> {
       'Users are watched, beside the old color and after it: exit 3. (Seconds here are',
       'minutes elsewhere.)',
     )
-    workspace.configure({ ...traffic100, bake: { first: '2s', time: '20s', every: '1s', probes: 20 } })
+    workspace.configure({
+      ...traffic100,
+      bake: { first: '2s', time: '20s', maxTime: '1m', every: '1s', probes: 20 },
+    })
     await play(workspace, 'deploy', ['--version', '1.3.1', '--yes'], 3, (line) => {
       if (line.includes('Watch ') && line.includes(' beside '))
         setTimeout(() => void spoil(workspace.url), 1000)
