@@ -121,7 +121,7 @@ describe('a test', () => {
     ],
     ['is skipped for a reason', skip([because]), 'skipped: skipped: the printer is on fire'],
     ['is skipped for none', skip([{ type: 'skip' }]), 'inconclusive: skipped, and its spec does not say why'],
-    ['was not come to', skip([]), 'inconclusive: skipped, and its spec does not say why'],
+    ['was not come to', skip([]), 'inconclusive: did not run to its end'],
     [
       'is skipped, and another thing is said of it',
       skip([{ type: 'skip' }, { type: 'issue', description: '#42' }]),

@@ -305,21 +305,23 @@ describe('the specs of another application', () => {
   })
 
   test('what does not end is ended at the deadline, with its browser', async () => {
+    // Playwright ends it itself where it can in what is left to it; on a machine that is busy, it is ended.
+    const ends = /^(no end within \d+ s|Timed out waiting [\d.]+s for the test suite to run)$/
     // Where the machine is so busy that the browser is not there in time, a longer one shows the same.
     for (const time of [6, 18, 54]) {
       const verification = `run-late-${time}`
       const own = specs(verification, { 'busy.spec.ts': BUSY })
-      const [result, ...others] = await judge(url, { specs: own, timeout: `${time}s`, verification })
+      const at = performance.now()
+      const results = await judge(url, { specs: own, timeout: `${time}s`, verification })
+      expect(performance.now() - at).toBeLessThan((time + 10) * 1000)
       while (processesOf(verification).length > 0) await Bun.sleep(20)
       expect(processesOf(verification)).toEqual([])
-      expect(result?.verdict).not.toBe('passed')
-      const late =
-        result?.seen !== `no end within ${time} s` || !seen.some((line) => line.includes(verification))
-      if (late && time < 54) continue
-      expect([result, ...others]).toMatchObject([
-        { verdict: 'inconclusive', seen: `no end within ${time} s` },
-      ])
-      expect(seen.filter((line) => line.includes(verification))).toHaveLength(1)
+      expect(results.map(({ verdict }) => verdict)).toEqual(results.map(() => 'inconclusive'))
+      expect(results.at(-1)?.seen).toMatch(ends)
+      for (const { seen } of results.slice(0, -1)) expect(seen).toBe('did not run to its end')
+      const asked = seen.filter((line) => line.includes(verification)).length
+      if (asked === 0 && time < 54) continue
+      expect(asked).toBe(1)
       return
     }
   })
