@@ -12,7 +12,7 @@ const SPEC = '0.5.1'
 type Kind = 'service' | 'pipelinerun' | 'taskrun' | 'incident'
 
 /** `[subject, predicate]`, and for what has finished how. */
-const EVENTS: Record<State, readonly [Kind, string, ('success' | 'failure' | 'error')?]> = {
+const EVENTS: Record<State, readonly [Kind, string, ('success' | 'failure' | 'cancel' | 'error')?]> = {
   started: ['pipelinerun', 'started'],
   verified: ['service', 'deployed'],
   switched: ['service', 'upgraded'],
@@ -24,7 +24,7 @@ const EVENTS: Record<State, readonly [Kind, string, ('success' | 'failure' | 'er
   'rollback-failed': ['incident', 'detected'],
   'needs-person': ['incident', 'detected'],
   'lock-taken-over': ['pipelinerun', 'finished', 'error'],
-  superseded: ['pipelinerun', 'finished', 'error'],
+  superseded: ['pipelinerun', 'finished', 'cancel'],
   environment: ['incident', 'detected'],
 }
 
@@ -66,7 +66,8 @@ function contentOf(message: Message, image: string): object {
   const [kind, , outcome] = EVENTS[message.state]
   const { app, environment: id, why, link, state, record } = message
   const environment = { id }
-  const uri = link && { uri: link }
+  // What has started must name where it is to be seen, in absolute form; without a report, nothing is to be seen there.
+  const uri = link ?? `urn:deploy-scripts:${[app, id, record].map(encodeURIComponent).join(':')}`
   switch (kind) {
     case 'service':
       return { environment, artifactId: packageUrl(image) }
@@ -78,12 +79,12 @@ function contentOf(message: Message, image: string): object {
         artifactId: packageUrl(image),
       }
     case 'taskrun':
-      return { taskName: state, pipelineRun: { id: record }, ...uri }
+      return { taskName: state, pipelineRun: { id: record }, uri }
     case 'pipelinerun':
       break
   }
   const errors = outcome && outcome !== 'success' && why ? { errors: why } : {}
-  return { pipelineName: `deploy ${app} to ${id}`, ...uri, ...(outcome && { outcome }), ...errors }
+  return { pipelineName: `deploy ${app} to ${id}`, uri, ...(outcome && { outcome }), ...errors }
 }
 
 /** `pkg:oci/chat@sha256%3A…?repository_url=ghcr.io/example/chat` https://github.com/package-url/purl-spec */

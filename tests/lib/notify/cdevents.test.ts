@@ -1,6 +1,6 @@
 /**
  * CDEvents: each state is an event of the specification's form. Its JSON schemas are in no package, so what stands here
- * is a table of them by hand: the fields that 0.5 knows and asks for, of the four subjects that are used.
+ * is a table of them by hand: the fields that 0.5 knows and asks for, of the seven events that are used.
  * https://github.com/cdevents/spec/tree/v0.5.0/schemas
  */
 import { expect, test } from 'bun:test'
@@ -14,23 +14,28 @@ import { hostileSubject, subjects } from './subjects.ts'
 
 const at = '2026-11-23T08:04:00Z'
 const text = { type: 'string', minLength: 1 }
-const uri = { ...text, format: 'uri-reference' }
+const reference = { ...text, format: 'uri-reference' }
+const uri = { ...text, format: 'uri' }
 const object = (properties: object, required: string[] = Object.keys(properties)) => ({
   type: 'object',
   properties,
   required,
   additionalProperties: false,
 })
-const reference = object({ id: text, source: uri }, ['id'])
+const named = object({ id: text, source: reference }, ['id'])
 
+const service = object({ environment: named, artifactId: { ...text, pattern: '^pkg:[a-z]+/' } })
 const CONTENTS: Record<string, object> = {
-  service: object({ environment: reference, artifactId: { ...text, pattern: '^pkg:[a-z]+/' } }),
-  incident: object({ environment: reference, description: text, service: reference, artifactId: text }, [
+  'service.deployed': service,
+  'service.upgraded': service,
+  'service.rolledback': service,
+  'incident.detected': object({ environment: named, description: text, service: named, artifactId: text }, [
     'environment',
   ]),
-  taskrun: object({ taskName: text, pipelineRun: reference, uri }, []),
-  pipelinerun: object(
-    { pipelineName: text, uri, outcome: { enum: ['success', 'failure', 'error'] }, errors: text },
+  'taskrun.started': object({ taskName: text, pipelineRun: named, uri }, []),
+  'pipelinerun.started': object({ pipelineName: text, uri }),
+  'pipelinerun.finished': object(
+    { pipelineName: text, uri, outcome: { enum: ['success', 'failure', 'cancel', 'error'] }, errors: text },
     [],
   ),
 }
@@ -52,19 +57,22 @@ const TYPES: Record<State, string> = {
 }
 
 function problems(event: ReturnType<typeof cdEvent>): unknown[] {
-  const [, , kind = ''] = event.context.type.split('.')
+  const [, , kind, predicate] = event.context.type.split('.')
   const context = object(
     {
       specversion: text,
       id: text,
-      source: uri,
+      source: reference,
       type: { ...text, pattern: '^dev\\.cdevents\\.[a-z]+\\.[a-z]+\\.0\\.3\\.0$' },
       timestamp: { type: 'string', format: 'date-time' },
       chainId: text,
     },
     ['specversion', 'id', 'source', 'type', 'timestamp'],
   )
-  const subject = object({ id: text, source: uri, content: CONTENTS[kind] ?? false }, ['id', 'content'])
+  const subject = object(
+    { id: text, source: reference, content: CONTENTS[`${kind}.${predicate}`] ?? false },
+    ['id', 'content'],
+  )
   const whole = object({ context, subject, customData: { type: 'object' }, customDataContentType: text }, [
     'context',
     'subject',
@@ -88,6 +96,13 @@ test.each([...states])('%s', (state) => {
     chainId: 'r1',
     id: `r1.${state}`,
   })
+})
+
+test('also where no report is to be seen anywhere', () => {
+  for (const state of states) {
+    const event = cdEvent(messageOf(subjects[state], { state, at }), image)
+    expect(problems(event)).toEqual([])
+  }
 })
 
 test('hostile content is of the form, too', () => {
