@@ -19,7 +19,7 @@ export const LAST = 3_000
 const EARLIER = 1_000
 
 export interface Courier {
-  /** Aborted when receivers have no more time. */
+  /** Aborted when what other records have to say has no more time: when all of this one is told, or late. */
   readonly over: AbortSignal
   /** Never throws. @param last no state follows in this run */
   tell(subject: Subject, told: Told, last: boolean): Promise<void>
@@ -45,6 +45,8 @@ export function courier(world: World, ledger: Promise<Ledger>, { variables, pati
   const secrets = new Secrets([...(environment.secrets ?? []), ...secretsIn(variables)])
   const channels = declared(environment.notify)
   const limit = new AbortController()
+  const others = new AbortController()
+  const began = performance.now()
   /** Deliveries of what came before the end, and when each began: by real time, as timers go. */
   const earlier = new Map<AbortController, number>()
   /** Channels whose last message has not arrived. */
@@ -134,12 +136,16 @@ export function courier(world: World, ledger: Promise<Ledger>, { variables, pati
     setTimeout(() => limit.abort(), LAST).unref()
   }
 
+  /** Nobody waits for what only others have to say, but for the second that each receiver has. */
+  const endOthers = (): void =>
+    void setTimeout(() => others.abort(), Math.max(0, began + EARLIER - performance.now())).unref()
+
   return {
-    over: signal,
+    over: AbortSignal.any([signal, others.signal]),
     tell: async (subject, told, last) => {
       if (last && !patient) end()
       void noteEvent(world, messageFor(subject, told))
-      if (channels.length === 0) return
+      if (channels.length === 0) return last ? endOthers() : undefined
       const book = await ledger
       const { notices, note, settle } = book
       catchUp(subject, book)
@@ -158,6 +164,7 @@ export function courier(world: World, ledger: Promise<Ledger>, { variables, pati
       if (last) {
         await Promise.all(queues.values())
         await note()
+        endOthers()
       }
     },
     sendDue: async (subject, only) => {

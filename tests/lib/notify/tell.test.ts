@@ -167,17 +167,21 @@ test('every state that there is can be told by the one call', async () => {
   expect(cluster.all('Event').length).toBe(states.length)
 })
 
-test('the next command says what an earlier one could not', async () => {
-  let away = true
-  await using server = receiver(() => (away ? new Response('', { status: 404 }) : undefined))
-  await using rehearsal = rehearse({ notify: hook(server.url) })
-  const { world, cluster } = rehearsal
+/** A deployment before it, r-one, which could be told to nobody. */
+async function stopped({ world, cluster }: Rehearsal): Promise<void> {
   running(cluster, { blue: '1.0.0' }, 'blue')
   const to = { color: 'green', ...made('1.1.0') } as const
   const entry = newEntry(world, { id: 'r-one', kind: 'deploy', to, outcome: 'failed', message: 'why' })
   await openRecord(world, entry, [])
   tell({ ...world, journal: journal(world, entry) })
   await allTold()
+}
+
+test('the next command says what an earlier one could not', async () => {
+  let away = true
+  await using server = receiver(() => (away ? new Response('', { status: 404 }) : undefined))
+  await using rehearsal = rehearse({ notify: hook(server.url) })
+  await stopped(rehearsal)
   server.got.length = 0
   away = false
   await deployed(rehearsal)
@@ -195,12 +199,13 @@ const dead = (hanging: string, broken: string): NotifySettings => ({
 })
 
 describe('three dead channels', () => {
-  test.each<[string, Record<string, Says>, number, number]>([
-    ['well', {}, 0, 2_000],
-    ['back', { live: onGreen }, 3, 4_500],
+  test.each<[string, Record<string, Says>, number, number, (rehearsal: Rehearsal) => Promise<void>]>([
+    ['well', {}, 0, 2_000, async () => {}],
+    ['well after one that was told to nobody', {}, 0, 2_000, stopped],
+    ['back', { live: onGreen }, 3, 4_500, async () => {}],
   ])(
     'a deployment that goes %s ends as without them, and before any of them has said a word',
-    async (_, says, code, within) => {
+    async (_, says, code, within, before) => {
       const release = Promise.withResolvers<void>()
       await using hanging = receiver(async () => {
         await release.promise
@@ -208,6 +213,7 @@ describe('three dead channels', () => {
       })
       await using broken = receiver(() => new Response('', { status: 500 }))
       await using rehearsal = rehearse({ notify: dead(hanging.url, broken.url) })
+      await before(rehearsal)
       const failed = await deployed(rehearsal, says)
       expect(failed.code).toBe(code)
       expect(rehearsal.cluster.object('Lease', `${APP}-deploy`).spec?.holderIdentity).toBe('')
