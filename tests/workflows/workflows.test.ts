@@ -334,6 +334,18 @@ test('a rollback waits for nobody who approves deployments: its environments are
   expect(jobs.rollback?.environment).toBe('rollback-${{ inputs.environment }}')
 })
 
+test('a rollback that was cancelled or failed is finished by a job of its own, which waits for nobody either', () => {
+  const { jobs } = parseWorkflow(read('workflows/rollback.yml'))
+  const { repair } = jobs
+  expect(repair).toMatchObject({
+    needs: ['rollback'],
+    if: 'cancelled() || failure()',
+    environment: 'rollback-${{ inputs.environment }}',
+  })
+  const runs = repair?.steps.flatMap(({ run }) => (run?.includes('scripts/') ? [run] : []))
+  expect(runs).toEqual(['exec bun scripts/deployment-status.ts --env "$ENVIRONMENT" --repair'])
+})
+
 test.each([
   ['', "--env production --yes --reason=it's $(touch pwned)\n--env=staging"],
   [
