@@ -1,4 +1,5 @@
 import { describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { randomBytes } from 'node:crypto'
 import type { Request } from '../../../lib/release/plan.ts'
 import { changedLines, stateLine } from '../../../lib/release/show.ts'
 import { run } from '../../../lib/release/deployment.ts'
@@ -93,6 +94,24 @@ describe('run', () => {
     expect(await failure(go(rehearsal, true))).toMatchObject({
       code: 2,
       message: expect.stringMatching(/the context is "production"/),
+    })
+    expect(cluster.writes).toEqual([])
+  })
+
+  test('a release that no record could hold is refused before the lock, and before the question', async () => {
+    await using rehearsal = ready()
+    const { cluster } = rehearsal
+    const annotations = { 'deploy-scripts/part': 'kept' }
+    const files = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'chat-files', annotations } }
+    const large = JSON.stringify({ ...files, data: { text: randomBytes(900 * 1024).toString('hex') } })
+    cluster.intercept = (line) => {
+      if (!line.startsWith('kustomize')) return undefined
+      const rendered = cluster.kustomize(line)
+      return { ...rendered, stdout: `${rendered.stdout}\n---\n${large}\n` }
+    }
+    expect(await failure(go(rehearsal, true))).toEqual({
+      code: 2,
+      message: expect.stringMatching(/^The manifests in painted\/ pack to .*The largest is ConfigMap chat-files/),
     })
     expect(cluster.writes).toEqual([])
   })
