@@ -62,6 +62,19 @@ export function deployment(place: Place, { release, version, image }: Made, repl
   }
 }
 
+/** Any other object of a release, as it was painted. */
+export function objectOf(
+  version: string,
+  kind: string,
+  name: string,
+  place: Place = 'green',
+  apiVersion = 'v1',
+): Manifest {
+  const { release } = made(version)
+  const annotations = { [key.release]: release, [key.version]: version }
+  return { apiVersion, kind, metadata: { name, labels: { app: APP, ...colorOf(place) }, annotations } }
+}
+
 export function autoscaler(place: Place, minReplicas = 1, maxReplicas = 4): Manifest {
   return {
     apiVersion: 'autoscaling/v2',

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'bun:test'
-import { key, type Place } from '../../../lib/app/color.ts'
+import { key } from '../../../lib/app/color.ts'
 import { pruneAutoscaler, pruneLeftovers } from '../../../lib/app/prune.ts'
 import type { Manifest } from '../../../lib/cluster/objects.ts'
 import { refused, type Cluster } from '../cluster.ts'
-import { APP, autoscaler, deployment, made, service } from '../objects.ts'
+import { APP, autoscaler, deployment, made, objectOf, service } from '../objects.ts'
 import { rehearse, running } from '../world.ts'
 
 const PRUNED = [
@@ -17,16 +17,8 @@ const PRUNED = [
   ['v1', 'ConfigMap', '/api/v1', 'configmaps'],
 ] as const
 
-/** An object of a release, as it was painted. */
-function of(version: string, kind: string, name: string, place: Place = 'green', apiVersion = 'v1') {
-  const { release } = made(version)
-  const annotations = { [key.release]: release, [key.version]: version }
-  const labels = { app: APP, ...(place !== 'plain' && { color: place }) }
-  return { apiVersion, kind, metadata: { name, labels, annotations } }
-}
-
 const next = made('1.1.0')
-const painted: Manifest[] = [deployment('green', next), of('1.1.0', 'ConfigMap', 'chat-config-green')]
+const painted: Manifest[] = [deployment('green', next), objectOf('1.1.0', 'ConfigMap', 'chat-config-green')]
 
 /** 1.0.0 is live in blue; 1.1.0 was applied to green. */
 function applied(cluster: Cluster): void {
@@ -39,7 +31,7 @@ describe('what an earlier release left in the color is deleted, and nothing else
     await using rehearsal = rehearse()
     const { cluster, world, log } = rehearsal
     applied(cluster)
-    cluster.put(of('1.0.0', kind, 'left', 'green', apiVersion))
+    cluster.put(objectOf('1.0.0', kind, 'left', 'green', apiVersion))
     await pruneLeftovers(world, 'green', painted)
     const path = `${root}/namespaces/chat-test/${resource}/left`
     expect(cluster.asked.at(-1)).toBe(`delete --raw=${path} -f -`)
@@ -49,8 +41,8 @@ describe('what an earlier release left in the color is deleted, and nothing else
 
   test.each<[string, (cluster: Cluster) => void]>([
     ['what is in the manifests', () => {}],
-    ['the other color', (cluster) => cluster.put(of('1.0.0', 'ConfigMap', 'theirs', 'blue'))],
-    ['what has no color', (cluster) => cluster.put(of('1.0.0', 'ConfigMap', 'shared', 'plain'))],
+    ['the other color', (cluster) => cluster.put(objectOf('1.0.0', 'ConfigMap', 'theirs', 'blue'))],
+    ['what has no color', (cluster) => cluster.put(objectOf('1.0.0', 'ConfigMap', 'shared', 'plain'))],
     [
       'what these scripts did not apply',
       (cluster) => {
@@ -61,18 +53,18 @@ describe('what an earlier release left in the color is deleted, and nothing else
     [
       'what a controller made of what they applied',
       (cluster) => {
-        const copy = of('1.0.0', 'Ingress', 'copy')
+        const copy = objectOf('1.0.0', 'Ingress', 'copy')
         const owner = { kind: 'Ingress', name: 'chat-green', uid: 'u', controller: true }
         cluster.put({ ...copy, metadata: { ...copy.metadata, ownerReferences: [owner] } })
       },
     ],
-    ['a Deployment', (cluster) => cluster.put(of('1.0.0', 'Deployment', 'another'))],
-    ['the live Service', (cluster) => cluster.put(of('1.0.0', 'Service', APP))],
-    ['the preview Service', (cluster) => cluster.put(of('1.0.0', 'Service', `${APP}-preview`))],
+    ['a Deployment', (cluster) => cluster.put(objectOf('1.0.0', 'Deployment', 'another'))],
+    ['the live Service', (cluster) => cluster.put(objectOf('1.0.0', 'Service', APP))],
+    ['the preview Service', (cluster) => cluster.put(objectOf('1.0.0', 'Service', `${APP}-preview`))],
     [
       'what is being deleted already',
       (cluster) => {
-        const gone = of('1.0.0', 'ConfigMap', 'gone')
+        const gone = objectOf('1.0.0', 'ConfigMap', 'gone')
         const deletionTimestamp = '2026-11-23T08:00:00Z'
         cluster.put({ ...gone, metadata: { ...gone.metadata, deletionTimestamp } })
       },
@@ -80,13 +72,13 @@ describe('what an earlier release left in the color is deleted, and nothing else
     [
       'S3: anything, where another run has applied its own release to the color',
       (cluster) => {
-        cluster.put(of('1.2.0', 'ConfigMap', 'theirs'))
+        cluster.put(objectOf('1.2.0', 'ConfigMap', 'theirs'))
         cluster.put(deployment('green', made('1.2.0')))
       },
     ],
     [
       'S3: what a later release has applied, while its Deployment is still to come',
-      (cluster) => cluster.put(of('1.2.0', 'ConfigMap', 'theirs')),
+      (cluster) => cluster.put(objectOf('1.2.0', 'ConfigMap', 'theirs')),
     ],
     ['anything, where there is no Deployment', (cluster) => cluster.objects.delete('Deployment/chat-green')],
   ])('not %s', async (_, change) => {
@@ -102,9 +94,9 @@ describe('what an earlier release left in the color is deleted, and nothing else
     await using rehearsal = rehearse()
     const { cluster, world, log } = rehearsal
     applied(cluster)
-    cluster.put(of('1.0.0', 'ConfigMap', 'left'))
+    cluster.put(objectOf('1.0.0', 'ConfigMap', 'left'))
     cluster.intercept = (line) => {
-      if (line.startsWith('delete')) cluster.put(of('1.2.0', 'ConfigMap', 'left'))
+      if (line.startsWith('delete')) cluster.put(objectOf('1.2.0', 'ConfigMap', 'left'))
       return undefined
     }
     await pruneLeftovers(world, 'green', painted)
@@ -116,7 +108,7 @@ describe('what an earlier release left in the color is deleted, and nothing else
     await using rehearsal = rehearse()
     const { cluster, world } = rehearsal
     applied(cluster)
-    cluster.put(of('1.0.0', 'ConfigMap', 'left'))
+    cluster.put(objectOf('1.0.0', 'ConfigMap', 'left'))
     let changes = 2
     cluster.intercept = (line) => {
       if (line.startsWith('delete') && changes-- > 0) cluster.put(cluster.object('ConfigMap', 'left'))
@@ -130,23 +122,23 @@ describe('what an earlier release left in the color is deleted, and nothing else
     await using rehearsal = rehearse()
     const { cluster, world } = rehearsal
     const plain = [deployment('plain', next)]
-    for (const object of [...plain, service(APP), of('1.0.0', 'ConfigMap', 'colored', 'blue')])
+    for (const object of [...plain, service(APP), objectOf('1.0.0', 'ConfigMap', 'colored', 'blue')])
       cluster.put(object)
-    cluster.put(of('1.0.0', 'ConfigMap', 'left', 'plain'))
+    cluster.put(objectOf('1.0.0', 'ConfigMap', 'left', 'plain'))
     await pruneLeftovers(world, 'plain', plain)
     expect(cluster.writes).toEqual(['delete configmaps left'])
   })
 })
 
 describe('an autoscaler that was left behind', () => {
-  const left = { ...autoscaler('green', 1, 2), ...of('1.0.0', 'HorizontalPodAutoscaler', 'chat-green') }
+  const left = { ...autoscaler('green', 1, 2), ...objectOf('1.0.0', 'HorizontalPodAutoscaler', 'chat-green') }
 
   test('goes before anything else does', async () => {
     await using rehearsal = rehearse()
     const { cluster, world } = rehearsal
     applied(cluster)
     cluster.put(left)
-    cluster.put(of('1.0.0', 'ConfigMap', 'left'))
+    cluster.put(objectOf('1.0.0', 'ConfigMap', 'left'))
     expect(await pruneAutoscaler(world, 'green', painted)).toBe(true)
     expect(cluster.writes).toEqual(['delete horizontalpodautoscalers chat-green'])
     expect(await pruneAutoscaler(world, 'green', painted)).toBe(false)
@@ -160,7 +152,7 @@ describe('what is not allowed is told, and fails nothing', () => {
     await using rehearsal = rehearse()
     const { cluster, world, log } = rehearsal
     applied(cluster)
-    cluster.put(of('1.0.0', 'CronJob', 'left', 'green', 'batch/v1'))
+    cluster.put(objectOf('1.0.0', 'CronJob', 'left', 'green', 'batch/v1'))
     cluster.intercept = (line) => (line.startsWith(verb) ? FORBIDDEN : undefined)
     await pruneLeftovers(world, 'green', painted)
     expect(log.warnings).toEqual([

@@ -4,7 +4,7 @@ import { planDeployment, type Plan, type Request } from '../../../lib/release/pl
 import type { Target } from '../../../lib/check.ts'
 import { key, type Color } from '../../../lib/app/color.ts'
 import { refused, UNREACHABLE } from '../cluster.ts'
-import { APP, autoscaler, deployment, live, made, service, waiting } from '../objects.ts'
+import { APP, autoscaler, deployment, live, made, objectOf, service, waiting } from '../objects.ts'
 import { failure, gates, moments, rehearse, running, type Rehearsal, type Says } from '../world.ts'
 
 // The machine may be busy with other things.
@@ -142,6 +142,17 @@ describe('deploy', () => {
       minReplicas: 1,
       maxReplicas: 4,
     })
+  })
+
+  test('what left the overlay goes with the release that does not have it any more', async () => {
+    await using rehearsal = rehearse()
+    const { cluster } = rehearsal
+    running(cluster, { blue: '1.0.0' }, 'blue')
+    const plan = await planned(rehearsal)
+    cluster.put(objectOf('1.0.0', 'ConfigMap', 'left'))
+    await go(rehearsal, plan)
+    expect(cluster.writes.slice(0, 6)).toEqual([...START, 'delete configmaps left'])
+    expect(cluster.all('ConfigMap').map(({ metadata }) => metadata.name)).not.toContain('left')
   })
 
   test('an overlap switch selects both colors for a while', async () => {

@@ -111,7 +111,9 @@ describe('run', () => {
     }
     expect(await failure(go(rehearsal, true))).toEqual({
       code: 2,
-      message: expect.stringMatching(/^The manifests in painted\/ pack to .*The largest is ConfigMap chat-files/),
+      message: expect.stringMatching(
+        /^The manifests in painted\/ pack to .*The largest is ConfigMap chat-files/,
+      ),
     })
     expect(cluster.writes).toEqual([])
   })

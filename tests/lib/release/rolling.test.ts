@@ -7,7 +7,7 @@ import type { Manifest } from '../../../lib/cluster/objects.ts'
 import { openRecord } from '../../../lib/history/journal.ts'
 import { planRolling, roll, type RollingPlan } from '../../../lib/release/rolling.ts'
 import { refused, UNREACHABLE } from '../cluster.ts'
-import { APP, autoscaler, deployment, live, made, service, waiting } from '../objects.ts'
+import { APP, autoscaler, deployment, live, made, objectOf, service, waiting } from '../objects.ts'
 import { failure, gates, rehearse, type Rehearsal, type Says } from '../world.ts'
 import { recordOf, stored } from './setting.ts'
 
@@ -97,6 +97,21 @@ describe('roll', () => {
     expect([others, writes.includes('create record'), writes.includes(APPLY)]).toEqual([[], true, false])
     expect(await looked(false)).toEqual([])
     expect(await looked(true, { kept: [deployment('plain', next)] })).toEqual([])
+  })
+
+  test('what left the overlay goes with the release that does not have it any more', async () => {
+    await using rehearsal = rehearse({ strategy: 'rolling' })
+    const { cluster, world } = rehearsal
+    await running(rehearsal)
+    cluster.put(objectOf('1.0.0', 'ConfigMap', 'left', 'plain'))
+    cluster.put({ ...autoscaler('plain'), ...objectOf('1.0.0', 'HorizontalPodAutoscaler', APP, 'plain') })
+    await roll(world, request, await planned(rehearsal), gates())
+    expect(cluster.writes.slice(4, -1)).toEqual([
+      APPLY,
+      `delete horizontalpodautoscalers ${APP}`,
+      APPLY,
+      'delete configmaps left',
+    ])
   })
 
   test('a first release opens the Services', async () => {
