@@ -5,6 +5,7 @@
  * Changes: the live Service's selector, and the pods of the color that is left. Undo: the same with the other color.
  */
 import { checkAccess, checkContext, needs } from '../lib/cluster/access.ts'
+import { acksOf } from '../lib/cli/acks.ts'
 import { common, confirm, data, main, milliseconds, realWorld, text } from '../lib/cli/cli.ts'
 import { colors } from '../lib/app/color.ts'
 import { DeployError, Exit } from '../lib/errors.ts'
@@ -20,6 +21,7 @@ const usage = `Usage: bun scripts/switch-traffic.ts --env NAME --to blue|green [
   --reason TEXT    why; goes into the history
   --override WHY   open what has not passed its gates, or was gone back from;
                    is recorded
+  --ack windows WHY   open it although no deployment may begin now
   --wait-for-lock 10m   wait for somebody else's deployment to end
   --yes            do not ask (needed where there is no terminal)
   --context NAME   the kube context; it must be the environment's
@@ -39,6 +41,7 @@ const options = {
   to: { type: 'string' },
   reason: { type: 'string' },
   override: { type: 'string' },
+  ack: { type: 'string' },
   'wait-for-lock': { type: 'string' },
   yes: { type: 'boolean' },
 } as const
@@ -61,6 +64,7 @@ if (import.meta.main) {
       to,
       reason: text(flags, 'reason'),
       override: text(flags, 'override'),
+      acks: acksOf(flags),
       waitFor: milliseconds(flags, 'wait-for-lock'),
     }
     const record = await switchAlone(world, request, gatesOf(environment))

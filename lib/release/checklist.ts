@@ -18,6 +18,7 @@ import type { Facts, Planned } from '../preflight/facts.ts'
 import { planLines, readAcks, refuseMissing, tick } from '../preflight/tick.ts'
 import type { Environment, Requires } from '../settings/file.ts'
 import { boxIds, preflight, type BoxId, type PreflightSettings } from '../settings/preflight.ts'
+import type { Answers } from './calendar.ts'
 import type { Plan } from './plan.ts'
 import { evidenceFor, judge, type Evidence } from './promotion.ts'
 import type { RollingPlan } from './rolling.ts'
@@ -34,10 +35,7 @@ export function boxesOf({ preflight: wanted, windows }: Pick<Environment, 'prefl
 }
 
 /** What a deployment does with the checklist: told what somebody answers for, it refuses or returns that. */
-type Checklist = (
-  acks: readonly (readonly [ids: string, reason: string])[],
-  override: string | undefined,
-) => DeploymentRecord['acknowledged']
+type Checklist = (acks: Answers, override: string | undefined) => DeploymentRecord['acknowledged']
 
 /** What `--override` answers for as well. */
 const PROVEN: readonly BoxId[] = ['tests', 'scan', 'staging']

@@ -8,6 +8,7 @@ import { DeployError, Exit } from '../errors.ts'
 import { refuseHeld } from '../history/hold.ts'
 import { tooLargeToKeep } from '../history/pack.ts'
 import { deploy } from './blue-green.ts'
+import type { Answers } from './calendar.ts'
 import { planDeployment, refuseFailedDigest, type Request } from './plan.ts'
 import { NOTHING_REQUIRED, overridden, proofLines, prove } from './promotion.ts'
 import { restartRelease } from './restart.ts'
@@ -24,7 +25,7 @@ export interface Terms {
   /** Why an image is deployed that lacks what the environment requires. */
   override?: string | undefined
   /** Boxes of the checklist that somebody answers for, each with its reason. */
-  acks?: readonly (readonly [ids: string, reason: string])[]
+  acks?: Answers
   /** Asked once the plan is on the screen; false ends the run with nothing touched. */
   proceed(): Promise<boolean>
 }

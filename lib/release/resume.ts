@@ -18,6 +18,7 @@ import { withPreview } from '../traffic/preview.ts'
 import { closing, type Attempt } from './attempt.ts'
 import { beforeUsers } from './before-users.ts'
 import { openToUsers } from './blue-green.ts'
+import { checkCalendar } from './calendar.ts'
 import type { Terms } from './deployment.ts'
 import { ensureLive } from './fence.ts'
 import { noteUsers, verify } from './gates.ts'
@@ -40,8 +41,8 @@ interface Waiting {
 
 /**
  * @returns undefined when it was not agreed to
- * @throws DeployError (1) when what was verified is not what is there any more, (6) when it lacks what is required, or
- * users were brought back from it meanwhile
+ * @throws DeployError (1) when what was verified is not what is there any more, (6) when it lacks what is required, no
+ * deployment may begin now, or users were brought back from it meanwhile
  */
 export async function resume(
   world: World,
@@ -71,12 +72,18 @@ export async function resume(
   log.info(`open     ${stateLine(observed.colors[found.to])}, verified ${found.entry.finishedAt}`)
   for (const line of proofLines(proof)) log.info(line)
   const override = overridden(proof, environment.name, terms.override)
+  const acknowledged = checkCalendar(world, terms.acks ?? [])
   if (!(await terms.proceed())) return undefined
   return await underLock(world, observed, request, gates, repair, async (held, now) => {
     refuseHeld(now.observed, held.clock.now(), environment)
     refuseFailedDigest({ image, ...request }, now.past)
     const place = stillWaiting(held, waiting, now.observed, (await readRecord(held, waiting))?.entry)
-    const entry = await reopen(held, { ...place.entry, ...(override && { override }) })
+    const answered = [...(place.entry.acknowledged ?? []), ...(acknowledged ?? [])]
+    const entry = await reopen(held, {
+      ...place.entry,
+      ...(override && { override }),
+      ...(answered.length > 0 && { acknowledged: answered }),
+    })
     const opened = journal(held, entry)
     return await closing(
       { ...journalled(held, opened), lock: held.lock, gates, journal: opened },

@@ -10,6 +10,7 @@ import { refuseHeld } from '../history/hold.ts'
 import { newEntry, type DeploymentRecord } from '../history/record.ts'
 import { readRecord } from '../history/store.ts'
 import { recorded, type Attempt } from './attempt.ts'
+import { checkCalendar, type Answers } from './calendar.ts'
 import { openGradually } from './gradual.ts'
 import { repair } from './repair.ts'
 import { superseding } from './supersede.ts'
@@ -25,6 +26,8 @@ interface SwitchRequest {
   reason: string | undefined
   /** Why users are sent to what has not passed its gates, or was gone back from. */
   override?: string | undefined
+  /** What somebody answers for where no deployment may begin. */
+  acks?: Answers | undefined
   /** How long somebody else's lock is waited for, in ms. */
   waitFor?: number | undefined
 }
@@ -33,7 +36,7 @@ interface SwitchRequest {
  * Sends users to the other color. One that they have been on before is gone back to, by the law of the way back;
  * any other must have passed its gates, and is opened as a deployment opens it.
  * @throws DeployError (1) when the color may not have traffic, (70) when none of its pods is ready in time, (6) when
- * it has not passed its gates or users were brought back from it; AfterSwitch
+ * it has not passed its gates, users were brought back from it, or no deployment may begin now; AfterSwitch
  */
 export async function switchAlone(
   outer: World,
@@ -53,6 +56,7 @@ export async function switchAlone(
     // A freeze keeps nobody on what they want to leave.
     if (!known) refuseHeld(observed, held.clock.now(), environment)
     const override = known ? undefined : await refuseUnproven(held, observed, state, request.override)
+    const acknowledged = known ? undefined : checkCalendar(held, request.acks ?? [])
     const entry = newEntry(held, {
       id: request.id,
       kind: 'switch',
@@ -63,6 +67,7 @@ export async function switchAlone(
       // Of the two, what is left in the end is emptied: the old one, or the new one where users are brought back.
       temporary: { replicas: comesBack(held, observed.colors[known ? from : to]) },
       ...(override && { override }),
+      ...(acknowledged && { acknowledged }),
     })
     return await recorded(held, entry, [], async (attempt) =>
       known ? await enter(attempt, { from, to }, 'switch') : await forward(attempt, { from, to }),

@@ -5,8 +5,10 @@ import type { Request } from '../../../lib/release/plan.ts'
 import { boxesOf } from '../../../lib/release/checklist.ts'
 import { run, type Terms } from '../../../lib/release/deployment.ts'
 import { boxIds, preflight, windows, type BoxId } from '../../../lib/settings/preflight.ts'
-import { deployment, made } from '../objects.ts'
-import { failure, gates, rehearse, running, type Rehearsal } from '../world.ts'
+import { resume } from '../../../lib/release/resume.ts'
+import { switchAlone } from '../../../lib/release/switch-alone.ts'
+import { APP, deployment, live, made } from '../objects.ts'
+import { failure, gates, lastSwitch, rehearse, running, type Rehearsal } from '../world.ts'
 
 // The machine may be busy with other things.
 setDefaultTimeout(60_000)
@@ -123,4 +125,76 @@ test('a rolling deployment is asked, too', async () => {
     ),
   ])
   expect(rehearsal.cluster.writes).toEqual([])
+})
+
+const open = ({ world }: Rehearsal, acks: Terms['acks'] = []) =>
+  resume(world, next.release, { id: 'r-open' }, gates(), {
+    context: undefined,
+    verbose: false,
+    acks,
+    proceed: () => Promise.resolve(true),
+  })
+const move = ({ world }: Rehearsal, acks: Terms['acks'] = []) =>
+  switchAlone(world, { id: 'r-switch', to: 'green', reason: undefined, acks }, gates())
+
+describe('windows, when what is verified is opened', () => {
+  const set = { windows: closed, preflight: undefined }
+  const shut = /^One box is not ticked before test .*\n {2}windows: Mon 2026-11-23 08:00 UTC is in no window/
+  const answer = [['windows', 'users wait for it']] as const
+  const answered = { id: 'windows', reason: 'users wait for it', by: 'alice@laptop' }
+
+  async function verified(): Promise<Rehearsal> {
+    const rehearsal = ready({})
+    await go(rehearsal, {}, { until: 'verified' })
+    Object.assign(rehearsal.world.environment, set)
+    rehearsal.cluster.writes.length = 0
+    return rehearsal
+  }
+
+  test.each([
+    ['--resume', open],
+    ['switch-traffic', move],
+  ] as const)('%s is refused, and users stay', async (_, by) => {
+    await using rehearsal = await verified()
+    const { code, message } = await failure(by(rehearsal))
+    expect([code, message]).toEqual([6, expect.stringMatching(shut)])
+    expect(rehearsal.cluster.selector()).toEqual(live('blue'))
+    expect(rehearsal.cluster.object('Lease', `${APP}-deploy`).spec?.holderIdentity).toBe('')
+  })
+
+  test.each([
+    ['--resume', open],
+    ['switch-traffic', move],
+  ] as const)('%s: answered for, it is opened, and the record says so', async (_, by) => {
+    await using rehearsal = await verified()
+    expect(await by(rehearsal, answer)).toMatchObject({ outcome: 'succeeded', acknowledged: [answered] })
+    expect(rehearsal.cluster.selector()).toEqual(live('green'))
+  })
+
+  test('what was answered for when it was deployed stays', async () => {
+    await using rehearsal = ready({ preflight: only('docs') })
+    await go(rehearsal, { acks: [['docs', 'nothing']] }, { until: 'verified' })
+    Object.assign(rehearsal.world.environment, set)
+    expect(await open(rehearsal, answer)).toMatchObject({ acknowledged: [{ id: 'docs' }, answered] })
+  })
+
+  test('only warns, or is not asked, where the team says so', async () => {
+    for (const wanted of [{ warn: ['windows'] }, { off: ['windows'] }]) {
+      await using rehearsal = await verified()
+      Object.assign(rehearsal.world.environment, { preflight: preflight.parse(wanted) })
+      expect(await open(rehearsal)).toMatchObject({ outcome: 'succeeded' })
+      const warned = rehearsal.log.warnings.filter((line) => line.startsWith('windows: '))
+      expect(warned).toHaveLength('warn' in wanted ? 1 : 0)
+    }
+  })
+
+  test('the way back is never asked', async () => {
+    await using rehearsal = await verified()
+    const { cluster, world } = rehearsal
+    cluster.object('Service', APP).spec = { selector: live('green') }
+    lastSwitch(cluster, { to: { color: 'green', ...next }, from: { color: 'blue', ...made('1.0.0') } })
+    const entry = await switchAlone(world, { id: 'r-back', to: 'blue', reason: 'slow' }, gates())
+    expect(entry).toMatchObject({ outcome: 'succeeded' })
+    expect(cluster.selector()).toEqual(live('blue'))
+  })
 })
