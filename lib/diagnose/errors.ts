@@ -157,24 +157,31 @@ function ofRelease(about: Case, place: Place): Cause[] {
   ]
 }
 
-/** Slower than this is slow where nothing is compared with it; and so many times slower than the other color, in ms. */
+/**
+ * In ms: slower than `ms` is slow where nothing is compared with it. Where the other color was asked in the same moments,
+ * even the quick answers must take `times` as long as its usual ones: a machine that is busy slows both down.
+ */
 const SLOW = { ms: 1000, times: 3, least: 200 } as const
+/** Which of the answers, from the quickest on: noise only adds. */
+const [QUICK, USUAL] = [0.25, 0.5]
 /** A limit that is so much lower than the other color's is a reason. */
 const LESS_CPU = 0.5
 
 function slow(about: Case, place: Place): Cause[] {
   const { site, live, idle } = about
   const other = place === live ? idle : live
-  const [mine, theirs] = [median(about, place), other && median(about, other)]
+  const [mine, theirs] = [timeOf(about, place, QUICK), other && timeOf(about, other, USUAL)]
   if (mine === undefined) return []
-  const compared = theirs !== undefined && mine > Math.max(SLOW.least, theirs * SLOW.times)
-  if (!compared && mine <= SLOW.ms) return []
+  const slowly = theirs === undefined ? mine > SLOW.ms : mine > Math.max(SLOW.least, theirs * SLOW.times)
+  // Both alike: it is what they share, the machine that asks among it, and nothing that either of them does.
+  const alike = theirs !== undefined && !slowly && mine > SLOW.ms
+  if (!slowly && !alike) return []
   const [limit, others] = [place, other].map(
     (one) => one && podsOf(about, one).flatMap((pod) => cpuLimit(pod) ?? [])[0],
   )
   const less = limit !== undefined && limit <= (others ?? 1) * LESS_CPU
   const evidence = [
-    `half of its answers take longer than ${Math.round(mine)} ms${theirs === undefined ? '' : `, those of ${other} ${Math.round(theirs)} ms`}`,
+    `three of four answers take longer than ${Math.round(mine)} ms${theirs === undefined ? '' : `, half of those of ${other} ${Math.round(theirs)} ms`}`,
     limit === undefined
       ? ''
       : `its CPU limit: ${limit}${others === undefined ? '' : `, that of ${other}: ${others}`}`,
@@ -184,10 +191,14 @@ function slow(about: Case, place: Place): Cause[] {
     ? `${called(about, place)} is throttled: it has ${limit} CPUs at most, and answers slowly`
     : `${called(about, place)} answers slowly`
   const next = kubectl(site, 'top', 'pod', ...(pod ? [pod.metadata.name] : []), '--containers')
-  return [{ ...base, id: less ? 'cpu-limit' : 'slow', what, users: place === live, evidence, next }]
+  const certainty = alike ? 'possible' : 'likely'
+  return [
+    { ...base, certainty, id: less ? 'cpu-limit' : 'slow', what, users: place === live, evidence, next },
+  ]
 }
 
-function median(about: Case, place: Place): number | undefined {
+/** Longer than that takes all but so many of a color's answers. */
+function timeOf(about: Case, place: Place, share: number): number | undefined {
   const times = answersOf(about, place).flatMap(({ failure, ms }) => (failure === undefined ? [ms] : []))
-  return times.toSorted((a, b) => a - b)[times.length >> 1]
+  return times.toSorted((a, b) => a - b)[Math.floor(times.length * share)]
 }

@@ -136,8 +136,11 @@ async function readLogs(
   return Object.fromEntries(found)
 }
 
-/** How often each path is asked, for how long at most in ms, and how much of an answer is read. */
-const ASKING = { rounds: 4, within: 2000, most: 100_000, all: 5000 } as const
+/**
+ * How often each path is asked and with which pause, so that one busy moment is not all that is seen; for how long at
+ * most, in ms; and how much of an answer is read.
+ */
+const ASKING = { rounds: 4, pause: 250, within: 2000, most: 100_000, all: 5000 } as const
 
 interface Question {
   at: Answered['at']
@@ -166,6 +169,7 @@ async function rounds(world: World, questions: readonly Question[]): Promise<Ans
   const began = world.clock.monotonic()
   const answers: Answered[] = []
   for (let round = 0; round < ASKING.rounds; round++) {
+    if (round > 0) await world.clock.sleep(ASKING.pause, world.signal)
     const these = await Promise.all(questions.map((question) => answer(world, question)))
     answers.push(...these)
     const silent = these.every(({ failure }) => failure !== undefined)

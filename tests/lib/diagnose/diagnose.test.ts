@@ -221,6 +221,45 @@ describe('what is no trouble', () => {
   ])('%s', (_, spoil) => expect(spoiled(spoil)).toMatchObject({ healthy: true }))
 })
 
+/** What live and preview took, in ms, one after the other. */
+const taking = (live: number[], preview: number[]) => () => ({
+  answers: (['live', 'preview'] as const).flatMap((at) =>
+    (at === 'live' ? live : preview).map((ms) => ({ at, path: '/', status: 200, ms })),
+  ),
+})
+
+describe('slow', () => {
+  const well = [20, 25, 30, 40]
+
+  test.each<[string, number[], number[]]>([
+    ['one that is slow beside a quick one', [700, 705, 710, 900], well],
+    ['one alone', [1100, 1200, 1300, 1500], []],
+  ])('%s', (_, live, preview) => {
+    const diagnosis = spoiled(taking(live, preview))
+    expect(diagnosis.causes[0]).toMatchObject({ id: 'slow', certainty: 'likely', users: true })
+    expect(diagnosis.healthy).toBe(false)
+  })
+
+  test.each<[string, number[], number[]]>([
+    ['a busy moment of the machine that asks', [30, 40, 1400, 1900], well],
+    ['most of the moments', [60, 190, 1400, 1900], well],
+    ['a machine that is busy all the time', [900, 1300, 1500, 1900], [1000, 1200, 1400, 1800]],
+    ['and a little more on one side', [1100, 1400, 1700, 1900], [400, 500, 600, 700]],
+    ['one alone, now and then', [30, 40, 1400, 1900], []],
+  ])('is not %s', (_, live, preview) => {
+    const { healthy: called, causes } = spoiled(taking(live, preview))
+    expect([called, causes.filter(({ certainty }) => certainty !== 'possible')]).toEqual([true, []])
+  })
+
+  test('both alike is possible, and said', () => {
+    const { causes } = spoiled(taking([1400, 1500, 1600, 1700], [1400, 1500, 1600, 1700]))
+    expect(causes.map(({ id, certainty }) => [id, certainty])).toEqual([
+      ['slow', 'possible'],
+      ['slow', 'possible'],
+    ])
+  })
+})
+
 test('the policy that keeps pods from their database is named', () => {
   const { causes } = spoiled((scene) => {
     notReady(scene, 'green')
