@@ -42,7 +42,7 @@ function actionlint(...files: string[]): string[] {
 }
 
 test('there are workflows', () =>
-  expect(workflows).toEqual(['deploy.yml', 'rescan.yml', 'rollback.yml', 'test.yml']))
+  expect(workflows).toEqual(['deploy.yml', 'rescan.yml', 'rollback.yml', 'test.yml', 'trends.yml']))
 
 test.each(workflows)('%s keeps the rules', (name) => {
   expect(problems(parseWorkflow(read(`workflows/${name}`)), flags)).toEqual([])
@@ -299,6 +299,61 @@ describe('deploy.yml', () => {
     expect(JSON.parse(first.replace('environments=', ''))).toEqual(environments)
     expect([second, rest]).toEqual([`last=${last}`, []])
     expect(existsSync(join(temporary, 'pwned'))).toBe(false)
+  })
+})
+
+describe('trends.yml', () => {
+  const [job] = Object.values(parseWorkflow(read('workflows/trends.yml')).jobs)
+  const steps = job?.steps ?? []
+  const find = steps.find(({ id }) => id === 'before')?.run ?? 'false'
+  const own = { head_repository_id: 1, repository_id: 1, head_branch: 'main' }
+
+  /** What `gh` answers, a page each, and which run's artifact is taken. */
+  const taken = (...pages: object[][]): string => {
+    const place = mkdtempSync(join(temporary, 'trends-'))
+    const answer = JSON.stringify(pages.map((artifacts) => ({ artifacts })))
+    writeFileSync(join(place, 'gh'), `#!/bin/sh\necho '${answer}'\n`, { mode: 0o755 })
+    const env = {
+      PATH: `${place}:${process.env.PATH}`,
+      NAME: 'archive-production',
+      BRANCH: 'main',
+      GITHUB_REPOSITORY: 'example/chat',
+      GITHUB_OUTPUT: join(place, 'output'),
+    }
+    const { exitCode, stderr } = Bun.spawnSync(['bash', '-eo', 'pipefail', '-c', find], { env })
+    expect([stderr.toString(), exitCode]).toEqual(['', 0])
+    return readFileSync(env.GITHUB_OUTPUT, 'utf8')
+  }
+  const artifact = (id: number, created_at: string, about: object = {}, expired = false) => ({
+    created_at,
+    expired,
+    workflow_run: { ...own, id, ...about },
+  })
+
+  test.skipIf(Bun.which('jq') === null)("takes the newest archive, and nobody else's", () => {
+    const [older, newer] = [artifact(1, '2026-11-01T04:17:00Z'), artifact(2, '2026-11-08T04:17:00Z')]
+    expect(taken([])).toBe('run=\n')
+    expect(taken([older], [newer])).toBe('run=2\n')
+    const later = '2026-11-20T00:00:00Z'
+    expect(
+      taken([
+        newer,
+        older,
+        artifact(3, later, { head_repository_id: 9 }),
+        artifact(4, later, { head_branch: 'mine' }),
+        artifact(5, later, {}, true),
+      ]),
+    ).toBe('run=2\n')
+  })
+
+  test('what it takes is what it leaves, and where the script writes', () => {
+    const [down, up] = ['actions/download-artifact@', 'actions/upload-artifact@'].map(
+      (name) => steps.find(({ uses }) => uses?.startsWith(name))?.with,
+    )
+    expect([down?.['name'], down?.['path']]).toEqual([up?.['name'], up?.['path']])
+    expect(steps.map(({ run }) => run)).toContainEqual(expect.stringContaining(`--archive ${up?.['path']}`))
+    // A run that could not read the archive leaves none.
+    expect(steps.filter(({ uses, if: when }) => uses?.includes('upload-artifact') && when)).toEqual([])
   })
 })
 
