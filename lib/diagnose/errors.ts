@@ -197,8 +197,19 @@ function slow(about: Case, place: Place): Cause[] {
   ]
 }
 
-/** Longer than that takes all but so many of a color's answers. */
+/** Of half of its paths, what all but such a share of the answers take at least; what is light tells nothing of the rest. */
 function timeOf(about: Case, place: Place, share: number): number | undefined {
-  const times = answersOf(about, place).flatMap(({ failure, ms }) => (failure === undefined ? [ms] : []))
-  return times.toSorted((a, b) => a - b)[Math.floor(times.length * share)]
+  const answered = answersOf(about, place).filter(({ failure }) => failure === undefined)
+  const paths = Map.groupBy(answered, ({ path }) => path).values()
+  const times = [...paths].flatMap(
+    (same) =>
+      atShare(
+        same.map(({ ms }) => ms),
+        share,
+      ) ?? [],
+  )
+  return atShare(times, USUAL)
 }
+
+const atShare = (values: readonly number[], share: number): number | undefined =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length * share)]

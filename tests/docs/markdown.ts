@@ -16,6 +16,15 @@ export function codeIn(text: string): string[] {
 export const shellIn = (text: string): string =>
   [...text.matchAll(/^```sh\n([\s\S]*?)^```/gm)].map(([, code = '']) => code).join('')
 
+/** What is typed, one by one: after a prompt, or alone on indented lines, of which deeper ones go on. */
+export function commandsIn(text: string): string[] {
+  const rest = text.replace(/^ *```(?!console)[\s\S]*?^ *```/gm, '')
+  const prompted = [...rest.matchAll(/^ *\$ (.+)$/gm)].map(([, command = '']) => command)
+  const blocks = rest.match(/(?<=\n\n)(?: {4}\S.*\n(?: {6,}.*\n)*)+/g) ?? []
+  const indented = blocks.flatMap((block) => block.match(/^ {4}\S.*\n(?: {6,}.*\n)*/gm) ?? [])
+  return [...prompted, ...indented.map((command) => command.trim())]
+}
+
 export interface Called {
   /** Such as `scripts/deploy.ts`. */
   file: string

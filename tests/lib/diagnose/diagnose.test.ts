@@ -228,6 +228,8 @@ const taking = (live: number[], preview: number[]) => () => ({
   ),
 })
 
+const path = (name: string, times: number[]) => times.map((ms) => ({ path: name, status: 200, ms }))
+
 describe('slow', () => {
   const well = [20, 25, 30, 40]
 
@@ -249,6 +251,23 @@ describe('slow', () => {
   ])('is not %s', (_, live, preview) => {
     const { healthy: called, causes } = spoiled(taking(live, preview))
     expect([called, causes.filter(({ certainty }) => certainty !== 'possible')]).toEqual([true, []])
+  })
+
+  test('what is light on a slow color is no reason to call it quick', () => {
+    const { causes } = spoiled(() => ({
+      answers: [
+        ...[
+          ...path('/health', well),
+          ...path('/', [700, 705, 710, 900]),
+          ...path('/api', [700, 701, 703, 704]),
+        ].map((one) => ({ at: 'live' as const, ...one })),
+        ...[...path('/health', well), ...path('/', well), ...path('/api', well)].map((one) => ({
+          at: 'preview' as const,
+          ...one,
+        })),
+      ],
+    }))
+    expect(causes[0]).toMatchObject({ id: 'slow', certainty: 'likely' })
   })
 
   test('both alike is possible, and said', () => {
