@@ -8,7 +8,8 @@ import { Exit } from '../../lib/errors.ts'
 import { bake as bakeForm } from '../../lib/settings/bake.ts'
 import { loadEnvironment } from '../../lib/settings/load.ts'
 import { ROOT } from '../tree.ts'
-import { anchorsOf, codeIn, linksIn, read, scriptsIn, shellIn, targetsIn } from './markdown.ts'
+import { FOLLOWED, NOT_HERE, REHEARSED, TYPED } from './commands.ts'
+import { anchorsOf, codeIn, commandsIn, linksIn, read, scriptsIn, shellIn, targetsIn } from './markdown.ts'
 
 const guides = readdirSync(join(ROOT, 'docs')).filter((name) => name.endsWith('.md'))
 const pages = ['README.md', ...guides.map((name) => `docs/${name}`), 'sandbox/README.md']
@@ -51,6 +52,35 @@ describe.each(pages)('%s', (page) => {
 
   test('settings are there', () => {
     expect(settingsIn(text).filter((path) => !isSetting(path))).toEqual([])
+  })
+})
+
+const shownIn = (name: string) => ({
+  typed: commandsIn(read(`docs/${name}`)),
+  shell: shellIn(read(`docs/${name}`)),
+})
+
+describe('every command is run by a test, or it is said why not', () => {
+  test.each(guides)('%s', (name) => {
+    const { typed, shell } = shownIn(name)
+    const byNobody = [...TYPED, ...REHEARSED].includes(name)
+      ? []
+      : typed.filter((command) => !Object.hasOwn(NOT_HERE, command))
+    expect(byNobody).toEqual([])
+    expect(shell === '' || FOLLOWED.includes(name)).toBe(true)
+  })
+
+  test('nothing is excused that no guide has any more', () => {
+    const all = guides.flatMap((name) => shownIn(name).typed)
+    expect(Object.keys(NOT_HERE).filter((command) => !all.includes(command))).toEqual([])
+  })
+
+  test('what looks like a command is marked as one: nothing is in a block of another kind', () => {
+    const blocks = guides.flatMap((name) => [
+      ...read(`docs/${name}`).matchAll(/^ *```(\w*)\n([^]*?)^ *```$/gm),
+    ])
+    const unmarked = blocks.filter(([, language = '']) => !['sh', 'console'].includes(language))
+    expect(unmarked.filter(([, , code = '']) => /^ *(\$ |bun |kubectl |make )/m.test(code))).toEqual([])
   })
 })
 

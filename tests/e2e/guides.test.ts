@@ -44,6 +44,8 @@ async function follow(folder: string): Promise<Finished> {
     .flatMap((line) => (line.startsWith('cp -r ') ? [line, QUICKLY] : [line]))
     .flatMap((line) => (line.includes('hello:3.0.0') ? [playbook(), line] : [line]))
     .map((line) => line.replaceAll('127.0.0.1:30080', `127.0.0.1:${live}`))
+    // It ends with the shell, however that ends.
+    .map((line) => line.replace(/^bun sandbox\/start\.ts/, 'bun --no-orphans sandbox/start.ts'))
   // Shown as they are run, so that a failure says where.
   const script = ['set -euo pipefail; trap "kill %1 2>/dev/null || true" EXIT', 'set -v', ...lines].join('\n')
   const env = {
