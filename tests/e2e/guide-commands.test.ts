@@ -27,12 +27,21 @@ const env = (): Record<string, string> => ({
   DATABASE_URL: 'postgres://chat:pw@db.example.com/chat',
 })
 
+/** What it says of itself: https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml */
+const STATUS = {
+  cluster: { status: 'disabled' },
+  versionInfo: { version: '0.28.1', revision: '', branch: '', buildUser: '', buildDate: '', goVersion: '' },
+  config: { original: '' },
+  uptime: '2026-11-23T08:00:00.000Z',
+}
+
 /** An Alertmanager, as far as `amtool silence add` asks one. */
 const silenced: unknown[] = []
 const alertmanager = Bun.serve({
   hostname: '127.0.0.1',
   port: 0,
   fetch: async (request) => {
+    if (request.method === 'GET') return Response.json(STATUS)
     silenced.push(await request.json())
     return Response.json({ silenceID: 'b1a4d0b2-0000-4000-8000-000000000001' })
   },
@@ -69,14 +78,14 @@ function here(command: string): string {
 
 /** What has to have happened before, and what is put back after; in between is the command. */
 const around: Readonly<Record<string, () => Promise<() => Promise<unknown>>>> = {
-  // A color whose container has ended before.
+  // A container of the color has ended before; those of its other pods have not.
   '--previous': async () => {
     await workspace.kubectl('scale', `deployment/${APP}-green`, '--replicas=1')
     const remove = await inPods('green', variable('FAULT_CRASH_AT_START', '1'))(workspace)
     const restarts = 'jsonpath={.items[*].status.containerStatuses[*].restartCount}'
     await until('a restart', async () => {
       const counts = await workspace.kubectl('get', 'pods', '-l', `app=${APP},color=green`, '-o', restarts)
-      return counts.split(' ').every((count) => Number(count) > 0) || undefined
+      return counts.split(' ').some((count) => Number(count) > 0) || undefined
     })
     return remove
   },

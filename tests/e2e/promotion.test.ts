@@ -1,11 +1,12 @@
 /** Production takes what has been through the stages and through staging, or says in its history why not. */
 import { expect } from 'bun:test'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse, stringify } from 'yaml'
-import type { Finished } from '../../examples/rehearsal/program.ts'
+import { output, ROOT, run as program, type Finished } from '../../examples/rehearsal/program.ts'
 import type { Script, Workspace } from '../../examples/rehearsal/workspace.ts'
 import { writeRelease, type Release } from '../../lib/image/release-file.ts'
+import { boxIds, type BoxId } from '../../lib/settings/preflight.ts'
 import { putBeside } from '../lib/image/putting.ts'
 import { exits, rehearsal, safely, unharmed, versions } from './suite.ts'
 
@@ -117,4 +118,68 @@ safely('a digest never goes to production without its proofs, unless the history
   const samples = await traffic.stop()
   unharmed(samples)
   expect(versions(samples)).toEqual(['61.0.0', '62.0.0'])
+})
+
+/** A repository with a commit for each set of files; nothing is taken away between them. */
+async function repository(folder: string, ...commits: Readonly<Record<string, string>>[]): Promise<string[]> {
+  const git = async (...args: string[]) =>
+    (await output(['git', '-C', folder, '-c', 'user.name=a', '-c', 'user.email=a@b', ...args])).trim()
+  await git('init', '--quiet')
+  mkdirSync(join(folder, 'migrations'))
+  const hashes: string[] = []
+  for (const files of commits) {
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text)
+    await git('add', '.')
+    await git('commit', '--quiet', '--message', 'a change')
+    hashes.push(await git('rev-parse', 'HEAD'))
+  }
+  return hashes
+}
+
+const BOXES: readonly BoxId[] = ['tests', 'scan', 'staging', 'migrations', 'docs']
+
+safely('the checklist reads the commits and the registry together', async () => {
+  const staging = await stage().open({ replicas: 1 }, '67.0.0', '68.0.0', '69.0.0')
+  const production = await stage().open({ replicas: 1 })
+  const run = both(staging, production)
+  const image = stage().images.name
+  const folder = mkdtempSync(join(production.folder, 'repository-'))
+  const versions = ['67.0.0', '68.0.0', '69.0.0']
+  const hashes = await repository(
+    folder,
+    { 'README.md': 'one', 'migrations/1.sql': 'CREATE TABLE moods (id bigint);' },
+    { 'README.md': 'two', 'migrations/2.sql': 'ALTER TABLE moods ADD COLUMN name text;' },
+    { 'migrations/3.sql': 'ALTER TABLE moods DROP COLUMN name;' },
+  )
+  for (const [i, version] of versions.entries()) {
+    const digest = await digestOf(image, version)
+    const built = { ...passed, commit: hashes[i] ?? '' }
+    const stages = { lint: built, test: { ...built, passed: version !== '69.0.0' }, 'security-scan': built }
+    await pushRelease(image, digest, { ...releaseOf(image, digest, version), commit: built.commit, stages })
+  }
+  for (const version of ['67.0.0', '68.0.0'])
+    exits(await run('deploy', 'staging', '--version', version, '--yes'), 0)
+  exits(await run('deploy', 'production', '--version', '67.0.0', '--yes'), 0)
+
+  const config = join(production.folder, 'asked.yaml')
+  const declared: Declared = parse(readFileSync(join(production.folder, 'both.yaml'), 'utf8'))
+  const preflight = {
+    off: boxIds.filter((id) => !BOXES.includes(id)),
+    migrations: { files: ['migrations/*.sql'] },
+    docs: ['README.md'],
+  }
+  declared.environments.production = { ...declared.environments.production, preflight }
+  writeFileSync(config, stringify(declared))
+  const asked = async (version: string): Promise<Finished> => {
+    const script = [process.execPath, join(ROOT, 'scripts/preflight.ts'), '--config', config]
+    const flags = ['--env', 'production', '--version', version]
+    return await program([...script, ...flags], { cwd: folder, env: production.cluster.env })
+  }
+
+  const good = exits(await asked('68.0.0'), 0)
+  for (const id of BOXES) expect(good.stderr).toMatch(new RegExp(`✓ ${id} `))
+  const bad = exits(await asked('69.0.0'), 6)
+  for (const id of ['tests', 'staging', 'migrations']) expect(bad.stderr).toMatch(new RegExp(`[✗?] ${id} `))
+  // Between what is live in production and this one, documentation has changed.
+  expect(bad.stderr).toMatch(/✓ scan [^]*✓ docs /)
 })
