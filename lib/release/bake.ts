@@ -136,6 +136,11 @@ async function alone(watch: Watch, ending: Ending): Promise<Ending> {
       doubt = doubtsOf(watch)
     }
   }
+  // A fact that was seen for the first time at the very end is looked at once more.
+  if (watch.fact) {
+    await until(watch, watchedFor(watch) + settings.every)
+    doubt = doubtsOf(watch)
+  }
   for (const line of summary(record)) log.info(line)
   const { judgement } = weighAll(record)
   const verdict =

@@ -38,6 +38,8 @@ export interface Watch {
   eyes: Eyes
   /** Of the last reading, ms of the monotonic clock. */
   at: number
+  /** The wall clock when it began, beside the monotonic one: somebody may set it meanwhile. */
+  wall: number
   /** Readings in a row in which the live URL refused every connection. */
   refused: number
   /** The last reading had something against the release's pods: a probe that was late once is nothing. */
@@ -51,6 +53,9 @@ export class Hurt extends DeployError {}
 
 /** How often it is asked whether the old color has recovered, too, in ms. */
 const HELD = 10_000
+
+/** ms by which two clocks may drift apart while figures are asked for; by more, one of them was set. */
+const SET = 1000
 
 /** Opens the eyes, begins the record of the watch or goes on with it, and closes the eyes again. */
 export async function watching<T>(
@@ -75,6 +80,7 @@ export async function watching<T>(
       bake: record,
       eyes,
       at: clock.monotonic(),
+      wall: wallOf(attempt),
       refused: 0,
       fact: false,
       told,
@@ -84,7 +90,9 @@ export async function watching<T>(
   }
 }
 
-/** What is known at the beginning: what the counters are, and what is normal. */
+const wallOf = ({ clock }: Attempt): number => clock.now() - clock.monotonic()
+
+/** What is known at the beginning: what the counters are, how the pods do, and what is normal. */
 async function begun(
   attempt: Attempt,
   settings: BakeSettings,
@@ -93,7 +101,7 @@ async function begun(
 ): Promise<BakeRecord> {
   const { clock } = attempt
   const now = clock.now()
-  const first = await source.look()
+  const [first, facts] = await Promise.all([source.look(), factsAtFirst(attempt, sides)])
   const known = 'unknown' in first ? undefined : first
   const time = (ms: number): string => new Date(now + ms).toISOString()
   return {
@@ -104,8 +112,19 @@ async function begun(
     ...(slow !== undefined && { slow }),
     notCovered: 'unknown' in first ? [...notCovered, `what the pods count: ${first.unknown}`] : notCovered,
     ...(await normalOf(attempt, settings, sides, { source, slow, first: known })),
+    ...(facts && { facts }),
     readings: [],
     ...(known && { last: known }),
+  }
+}
+
+/** What is restarted before the first reading has been restarted, too. */
+async function factsAtFirst({ environment, kubectl, signal }: Attempt, { to }: Sides) {
+  try {
+    return factsOf(await observe(environment.app, kubectl), to)
+  } catch (error) {
+    if (error instanceof KubectlError && !signal.aborted) return undefined
+    throw error
   }
 }
 
@@ -145,8 +164,10 @@ export async function until(watch: Watch, ms: number): Promise<void> {
 export async function look(watch: Watch, { gap = false } = {}): Promise<void> {
   const { attempt, bake: record, eyes, sides } = watch
   const { clock, journal, signal } = attempt
+  const wall = wallOf(attempt)
   const [probes, figures, observed] = await Promise.all([eyes.probes(), eyes.source.look(), seen(watch)])
   signal.throwIfAborted()
+  const isSet = Math.abs(wallOf(attempt) - wall) > SET
   const now = clock.monotonic()
   const reading: BakeReading = {
     at: new Date(clock.now()).toISOString(),
@@ -157,7 +178,9 @@ export async function look(watch: Watch, { gap = false } = {}): Promise<void> {
   }
   watch.at = now
   if (!sides.shared) enter(reading, PROBES, probes)
-  if (!('unknown' in figures)) count(watch, reading, figures)
+  // They are dated as if nobody had set the clock since it began.
+  if (!('unknown' in figures || isSet))
+    count(watch, reading, { ...figures, at: figures.at - (wall - watch.wall) })
   if (gap) reading.ms = reading.covers
   record.readings.push(reading)
   const { weighed, judgement } = weighAll(record)

@@ -1,76 +1,10 @@
 import { expect, setDefaultTimeout, test } from 'bun:test'
-import { deploy } from '../../../lib/release/blue-green.ts'
-import type { Plan, Request } from '../../../lib/release/plan.ts'
 import { repairAlone, switchAlone } from '../../../lib/release/switch-alone.ts'
-import { Kubectl } from '../../../lib/cluster/kubectl.ts'
-import type { World } from '../../../lib/cluster/world.ts'
-import { recordForm, type DeploymentRecord } from '../../../lib/history/record.ts'
-import { configMapOf } from '../../../lib/history/store.ts'
-import { bake } from '../../../lib/settings/bake.ts'
-import { APP, autoscaler, deployment, made, ready, service } from '../objects.ts'
-import { failure, gates, rehearse, running, type Rehearsal } from '../world.ts'
+import { APP, ready } from '../objects.ts'
+import { failure, gates, type Rehearsal } from '../world.ts'
+import { afterwards, baking, change, EVERY, failing, go, isGreen, recordOf, settings } from './baking.ts'
 
 setDefaultTimeout(60_000)
-
-const next = made('1.1.0')
-const request: Request = { id: next.release, image: next.image, version: next.version, reason: 'a feature' }
-
-/** Nothing else sleeps for these. */
-const EVERY = 5003
-const settings = bake.parse({ first: '10s', time: '60s', maxTime: '90s', every: `${EVERY}ms`, probes: 20 })
-
-/** 1.0.0 is live in blue, and 1.1.0 is planned for green; `at` is called at the so many-th reading. */
-async function baking(
-  at: (reading: number, rehearsal: Rehearsal) => unknown = () => {},
-  more: Partial<typeof settings> = {},
-): Promise<Rehearsal & { plan: Plan }> {
-  const rehearsal = rehearse({ bake: { ...settings, ...more } })
-  running(rehearsal.cluster, { blue: '1.0.0' }, 'blue')
-  let reading = 0
-  rehearsal.clock.during.set(EVERY, async () => {
-    await at(++reading, rehearsal)
-    await Bun.sleep(30)
-  })
-  const plan: Plan = {
-    release: next,
-    from: 'blue',
-    to: 'green',
-    replicas: 2,
-    observed: await rehearsal.observed(),
-    rendered: {
-      painted: [deployment('green', next), autoscaler('green', 1, 4)],
-      shared: [service(APP), service(`${APP}-preview`)],
-      kept: [deployment('plain', next)],
-      compared: [],
-      migration: [],
-    },
-    difference: '',
-    drift: undefined,
-    notes: [],
-  }
-  return { ...rehearsal, plan }
-}
-
-const go = async ({ world, plan }: Rehearsal & { plan: Plan }) => await deploy(world, request, plan, gates())
-const isGreen = (cluster: Rehearsal['cluster']): boolean =>
-  Bun.deepEquals(cluster.selector(), { app: APP, color: 'green' })
-
-const recordOf = ({ cluster }: Pick<Rehearsal, 'cluster'>): DeploymentRecord =>
-  recordForm.parse(cluster.records().find(({ kind }) => kind === 'deploy'))
-
-/** As a command leaves it that dies at the worst moment. */
-function change({ cluster }: Rehearsal, by: (entry: DeploymentRecord) => DeploymentRecord): void {
-  const entry = by(recordOf({ cluster }))
-  cluster.put(configMapOf(entry))
-}
-
-/** The next command's world: nobody has interrupted it. */
-function afterwards({ world, cluster, clock }: Rehearsal): World {
-  const { signal } = new AbortController()
-  return { ...world, signal, kubectl: new Kubectl(world.environment, cluster, clock, signal) }
-}
-
-const failing = () => new Response('', { status: 500 })
 
 test('a healthy release passes, both watches are steps, and each reading is in the record', async () => {
   await using rehearsal = await baking()
@@ -137,16 +71,23 @@ test('where the old color fails, too, traffic stays, and a person is told in the
   ])
 })
 
-test('a container that was restarted needs no odds', async () => {
-  await using rehearsal = await baking((reading, { cluster }) => {
-    if (reading !== 3) return
-    const lastState = { terminated: { exitCode: 137, reason: 'OOMKilled' } }
-    const containerStatuses = [
-      { name: 'app', ready: true, restartCount: 1, state: { running: {} }, lastState },
-    ]
-    for (const pod of cluster.all('Pod').filter(({ metadata }) => metadata.name.includes('green')))
-      cluster.objects.set(`Pod/${pod.metadata.name}`, { ...pod, status: { ...ready(), containerStatuses } })
-  })
+/** The containers of the new color were restarted once, out of memory. */
+function restarted({ cluster }: Rehearsal): void {
+  const lastState = { terminated: { exitCode: 137, reason: 'OOMKilled' } }
+  const containerStatuses = [{ name: 'app', ready: true, restartCount: 1, state: { running: {} }, lastState }]
+  for (const pod of cluster.all('Pod').filter(({ metadata }) => metadata.name.includes('green')))
+    cluster.objects.set(`Pod/${pod.metadata.name}`, { ...pod, status: { ...ready(), containerStatuses } })
+}
+
+test.each([
+  ['before the first reading', 1],
+  ['between two of them', 3],
+  ['before the last one', 5],
+])('a container that was restarted %s needs no odds', async (_, when) => {
+  const times = { first: EVERY, time: 4 * EVERY, maxTime: 4 * EVERY }
+  await using rehearsal = await baking((reading, all) => {
+    if (reading === when) restarted(all)
+  }, times)
   const { code, message } = await failure(go(rehearsal))
   expect({ code, message }).toEqual({
     code: 3,
