@@ -65,11 +65,10 @@ export class Counting {
     if (pod) Object.assign(pod, { total: 0, bad: 0, ...(told && { began: this.#now() }) })
   }
 
-  /** Another one of the same pods has counted as much. */
+  /** Another one, by which the same pods have counted as much. */
   copy(): Counting {
     const copy = new Counting()
     for (const [name, pod] of this.#pods) copy.#pods.set(name, { ...pod })
-    copy.#start = this.#start
     return copy
   }
 
