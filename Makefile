@@ -123,6 +123,10 @@ bench-load: install ## the load generator beside hey and wrk, into bench/
 bench-bake: install ## how often judges of a release are wrong, over simulated bakes, into bench/
 	bun bench/bake.ts
 
+.PHONY: bench-alarms
+bench-alarms: install browser ## how often the whole gate stops what is healthy (an hour and a half), into bench/
+	bun bench/alarms.ts
+
 .PHONY: format
 format: install ## let the formatter write
 	oxfmt
