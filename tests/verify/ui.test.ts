@@ -278,6 +278,35 @@ describe('the specs of another application', () => {
     ])
   })
 
+  test('a page that asks again and again is not waited for, and no service worker of its asks unmarked', async () => {
+    const asked = new Set<string>()
+    await using restless = Bun.serve({
+      hostname: '127.0.0.1',
+      port: 0,
+      fetch: (request) => {
+        const { pathname } = new URL(request.url)
+        asked.add(pathname)
+        const type = pathname === '/' ? 'text/html' : 'text/javascript'
+        const page = `<title>restless</title><h1>restless</h1><button>Sign in</button><script>
+          navigator.serviceWorker.register('/worker.js'); setInterval(() => fetch('/again'), 100)</script>`
+        const worker = `self.addEventListener('install', () => fetch('/unmarked'))`
+        return new Response(pathname === '/' ? page : worker, { headers: { 'content-type': type } })
+      },
+    })
+    const own = specs('restless', {
+      'fixtures.ts': `export * from '${fixtures}'`,
+      'page.spec.ts': `${readFileSync(join(root, 'verify/ui/page.spec.ts'), 'utf8').split('test.describe(')[0]}
+        test('is there for a while', async ({ page }) => { await page.goto('/'); await page.waitForTimeout(1500) })`,
+    })
+    const results = await judge(`http://127.0.0.1:${restless.port}`, { specs: own, verification: 'restless' })
+    expect(told(results)).toEqual([
+      'passed: page › is there for a while',
+      'passed: page › the page loads without console errors or failed requests',
+    ])
+    expect(asked.has('/again')).toBe(true)
+    expect([asked.has('/worker.js'), asked.has('/unmarked')]).toEqual([false, false])
+  })
+
   const BUSY = `import { test } from '${fixtures}'
     test('busy', async ({ page }) => { await page.goto('/cors'); for (;;); })`
 

@@ -23,6 +23,9 @@ export function account(): { name: string; password: string } {
   throw new Error('There is no test account: deploy.yaml names one under accounts.user')
 }
 
+/** What Playwright says in a page's name, where its service worker is kept out. */
+const OF_PLAYWRIGHT = /Service Worker registration blocked by Playwright/
+
 /** Calls the application with the browser's cookies, and as marked as the browser does. */
 export async function call(
   context: BrowserContext,
@@ -70,7 +73,8 @@ export const test = base.extend<Fixtures>({
       const complaints: string[] = []
       const complain = (line: string): void => {
         said.push(line)
-        if (![OF_PLAIN_HTTP, ...tolerated].some((pattern) => pattern.test(line))) complaints.push(line)
+        if (![OF_PLAIN_HTTP, OF_PLAYWRIGHT, ...tolerated].some((pattern) => pattern.test(line)))
+          complaints.push(line)
       }
       page.on('console', (message) => {
         const line = `${message.type()}: ${message.text()} (${message.location().url})`

@@ -19,6 +19,8 @@ export default defineConfig({
     userAgent: `${desktop.userAgent} deploy-scripts`,
     baseURL: TARGET_URL,
     launchOptions: CHROMIUM_PATH ? { executablePath: CHROMIUM_PATH } : {},
+    // What one asks goes past the specs: unmarked, and unseen when it fails.
+    serviceWorkers: 'block',
     actionTimeout: 8000,
     trace: 'retain-on-failure',
     screenshot: 'only-on-failure',
