@@ -72,7 +72,7 @@ safely(
   },
 )
 
-safely('a healthy release passes, and what both colors meet is no reason to go back', async () => {
+safely('a healthy release passes', async () => {
   const workspace = await oneRelease()
   const traffic = await workspace.traffic(40, 4)
   const healthy = exits(await workspace.deploy(NEW), 0)
@@ -80,10 +80,13 @@ safely('a healthy release passes, and what both colors meet is no reason to go b
   expect(healthy.stderr).toContain('Watch green beside blue for 6 s')
   const [record] = await workspace.history()
   expect(record).toMatchObject({ outcome: 'succeeded', bake: { verdict: 'passed' } })
+})
 
+safely('what both colors meet is no reason to go back', async () => {
+  const workspace = await oneRelease()
   const users = await workspace.traffic(40, 4)
-  const { run, says } = deploying(workspace, '3.0.0')
-  await says('Watch blue for')
+  const { run, says } = deploying(workspace, NEW)
+  await says('Watch green for')
   await Promise.all([workspace.url, workspace.previewUrl].map((url) => spoil(url, { FAULT_ERROR_RATE: '1' })))
   await says('going back would not help')
   await Promise.all([workspace.url, workspace.previewUrl].map((url) => spoil(url, {})))
@@ -92,7 +95,7 @@ safely('a healthy release passes, and what both colors meet is no reason to go b
   expect((await workspace.history())[0]).toMatchObject({ outcome: 'succeeded', bake: { verdict: 'passed' } })
 })
 
-safely('a bake whose command was killed is gone on with; another is superseded for a hotfix', async () => {
+safely('a bake whose command was killed is gone on with', async () => {
   const workspace = await oneRelease({ time: '12s' })
   const killed = deploying(workspace, NEW)
   await killed.says('Watch green for')
@@ -107,11 +110,14 @@ safely('a bake whose command was killed is gone on with; another is superseded f
   expect(finished).toMatchObject({ outcome: 'succeeded', bake: { verdict: 'passed' } })
   expect(finished?.bake?.readings.slice(0, before.length)).toEqual(before)
   exits(await workspace.run('deployment-status', ['--check']), 0)
+})
 
-  const watched = deploying(workspace, '1.0.0')
-  await watched.says('Watch blue for')
+safely('a bake is superseded for a hotfix', async () => {
+  const workspace = await oneRelease({ time: '12s' })
+  const watched = deploying(workspace, NEW)
+  await watched.says('Watch green for')
   const locked = exits(await workspace.deploy('3.0.0'), 5)
-  expect(locked.stderr).toMatch(/1\.0\.0 is watched until \d\d:\d\d:\d\d UTC.*--supersede/s)
+  expect(locked.stderr).toMatch(/2\.0\.0 is watched until \d\d:\d\d:\d\d UTC.*--supersede/s)
   exits(await workspace.run('deployment-status', ['--check']), 0)
   exits(await workspace.deploy('3.0.0', '--supersede', 'a hotfix'), 0)
   exits(await watched.run.ended, 5)
