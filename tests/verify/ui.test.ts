@@ -280,7 +280,7 @@ describe('the specs of another application', () => {
 
   test('a page that asks again and again is not waited for, and no service worker of its asks unmarked', async () => {
     const asked = new Set<string>()
-    await using restless = Bun.serve({
+    using restless = Bun.serve({
       hostname: '127.0.0.1',
       port: 0,
       fetch: (request) => {
