@@ -78,13 +78,34 @@ export function hasManyErrors(about: Case, place: Place): boolean {
   return errorLines(about.logs[place] ?? [], about.now).length >= (well ? MANY.answered : MANY.unseen)
 }
 
-/** Why a color is not well, a clause each; empty where it is. A color without pods, which nobody asked for, is well. */
+/** For so long after its creation a program may not listen yet, in ms. */
+const STARTING = 20_000
+
+/** What a probe said last. */
+export const lastProbe = (about: Case, pod: SeenPod): Happened | undefined =>
+  eventsOf(about, pod).findLast(({ reason }) => reason === 'Unhealthy')
+
+/** It has not been there for long, and nothing listens yet. */
+export function mayStart(about: Case, pod: SeenPod): boolean {
+  const young = about.now - Date.parse(pod.metadata.creationTimestamp ?? '') < STARTING
+  return young && /connection refused/.test(lastProbe(about, pod)?.message ?? '')
+}
+
+/** Where no user is, pods have their time to come up, as those of a color that was just left do. */
+const isStarting = (about: Case, place: Place): boolean =>
+  place === about.idle && unready(about, place).every((pod) => mayStart(about, pod))
+
+/**
+ * Why a color is not well, a clause each; empty where it is. A color without pods, which nobody asked for, is well, and
+ * so is one that starts: what keeps its pods from it is a cause of its own.
+ */
 export function sickness(about: Case, place: Place): string[] {
   const state = stateOf(about, place)
   if (!state.deployment || wanted(state) === 0) return []
   const wrong = answersOf(about, place).filter(isWrong).length
   const errors = errorLines(about.logs[place] ?? [], about.now).length
   const bad = unready(about, place).length
+  if (bad > 0 && state.refused === undefined && isStarting(about, place)) return []
   return [
     ...(state.ready.length < wanted(state) ? [`${state.ready.length} of ${wanted(state)} pods ready`] : []),
     ...(bad > 0 && state.ready.length >= wanted(state) ? [`${bad} new pods are not ready`] : []),

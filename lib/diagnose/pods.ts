@@ -2,7 +2,7 @@
 import type { Place } from '../app/color.ts'
 import type { ContainerStatus } from '../cluster/objects.ts'
 import { quantity } from '../app/quantity.ts'
-import { called, eventsOf, podsOf, stateOf, type Case } from './case.ts'
+import { called, eventsOf, lastProbe, mayStart, podsOf, stateOf, type Case } from './case.ts'
 import { describePod, kubectl, logsOf, type Cause, type CauseId } from './cause.ts'
 import { told } from './logs.ts'
 import type { Happened, SeenPod } from './seen.ts'
@@ -117,12 +117,9 @@ const PROBES: readonly [RegExp, string][] = [
 
 function probeCause(about: Case, place: Place, pod: SeenPod): Cause | undefined {
   const { name } = pod.metadata
-  const [failed] = eventsOf(about, pod)
-    .filter(({ reason }) => reason === 'Unhealthy')
-    .slice(-1)
+  const failed = lastProbe(about, pod)
   const kind = /liveness|startup/i.exec(failed?.message ?? '')?.[0].toLowerCase() ?? 'readiness'
-  if (failed && /connection refused/.test(failed.message) && isYoung(about, pod))
-    return mayStart(about, place, pod, failed)
+  if (failed && mayStart(about, pod)) return starts(about, place, pod, failed)
   if (failed && PROBES.some(([pattern]) => pattern.test(failed.message)))
     return probeOf(about, place, name, kind, failed)
   if (failed && /deadline exceeded|timeout/i.test(failed.message)) return slowProbe(about, place, pod, failed)
@@ -139,13 +136,7 @@ function probeCause(about: Case, place: Place, pod: SeenPod): Cause | undefined 
   )
 }
 
-/** For so long after its creation a program may not listen yet, in ms. */
-const STARTING = 20_000
-
-const isYoung = ({ now }: Case, { metadata }: SeenPod): boolean =>
-  now - Date.parse(metadata.creationTimestamp ?? '') < STARTING
-
-function mayStart(about: Case, place: Place, { metadata: { name } }: SeenPod, { message }: Happened): Cause {
+function starts(about: Case, place: Place, { metadata: { name } }: SeenPod, { message }: Happened): Cause {
   const what = 'a pod does not listen yet: it may still be starting'
   const cause = causeOf(
     about,

@@ -58,6 +58,34 @@ test('what is healthy is called healthy', () => {
   expect(firstLine(diagnosis)).toBeUndefined()
 })
 
+describe('pods that do not listen yet', () => {
+  const starting = (color: 'blue' | 'green', seconds: number) =>
+    spoiled((scene) => {
+      const refused = 'Startup probe failed: dial tcp 10.0.0.9:3000: connect: connection refused'
+      notReady(scene, color, { state: { running: {} }, restartCount: 0 })
+      for (const { metadata } of podsOf(scene, color))
+        metadata.creationTimestamp = new Date(scene.now - seconds * 1000).toISOString()
+      return { events: probe(scene, color, refused) }
+    })
+
+  test('of the color that was just left are on their way', () =>
+    expect(starting('blue', 5)).toMatchObject({
+      healthy: true,
+      first: 'No color fails.',
+      colors: { blue: [] },
+      causes: [{ certainty: 'possible' }],
+    }))
+
+  test('for long are what is wrong', () =>
+    expect(starting('blue', 30)).toMatchObject({ healthy: false, causes: [{ id: 'probe' }] }))
+
+  test('are felt where users are', () =>
+    expect(starting('green', 5)).toMatchObject({
+      healthy: false,
+      colors: { green: [expect.stringMatching(/^0 of 2 pods ready/)] },
+    }))
+})
+
 describe('the true one first', () => {
   test.each<[string, string, (scene: Scene) => Partial<Scene> | void]>([
     [
