@@ -76,6 +76,7 @@ function start(args: string[], answer: string, more: Record<string, string> = {}
     // npm keeps what it worked out for an advisory.
     npm_config_cache: join(out, 'npm-cache'),
     npm_config_fetch_retries: '0',
+    BUN_CONFIG_HTTP_RETRY_COUNT: '0',
     npm_config_update_notifier: 'false',
     DEPENDENCY_CHECK_DATA: join(root, 'data'),
     ...more,

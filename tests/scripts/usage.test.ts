@@ -1,6 +1,7 @@
 /** Every script is run: what it prints for --help, and what it does with flags that are wrong. */
-import { describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { readdirSync } from 'node:fs'
+import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 // The machine may be busy with other things.
@@ -13,11 +14,15 @@ const withoutEnvironment =
   /^(config-schema|(lint|test|build)-app|security-scan|docker-build|stage-times)\.ts$/
 const withEnvironment = scripts.filter((name) => !withoutEnvironment.test(name))
 
+/** What Bun made of the sources: without a home it has none, and makes it anew with each start. */
+const transpiled = mkdtempSync(join(tmpdir(), 'usage-test-'))
+afterAll(() => rmSync(transpiled, { recursive: true }))
+
 /** Runs a script with no program but Bun within reach, so that nothing can be touched. */
 async function run(name: string, ...args: string[]) {
   const child = Bun.spawn([process.execPath, join('scripts', name), ...args], {
     cwd: root,
-    env: { PATH: '/nowhere' },
+    env: { PATH: '/nowhere', BUN_RUNTIME_TRANSPILER_CACHE_PATH: transpiled },
     stdin: 'ignore',
     stdout: 'pipe',
     stderr: 'pipe',
