@@ -56,7 +56,7 @@ export function keepAllocations(updated: KubeObject, stored: KubeObject): void {
 export function allocate(store: Store, object: KubeObject): void {
   const spec = mapAt(object, 'spec')
   if (spec.type === 'ExternalName') return
-  spec.clusterIP ||= freeClusterIP(store)
+  spec.clusterIP ||= freeClusterIP(store, listAt(spec, 'ports'))
   spec.clusterIPs ??= [spec.clusterIP]
   if (!hasNodePorts(stringAt(spec, 'type'))) return
   const taken = takenNodePorts(store)
@@ -80,13 +80,15 @@ export function takenNodePorts(store: Store, except?: KubeObject): Set<number> {
   return new Set(ports.map((port) => numberAt(port, 'nodePort')).filter((port) => port > 0))
 }
 
-/** A loopback address of its own, 127.96.0.0/16: the sandbox's service network. */
-function freeClusterIP(store: Store): string {
+/** A loopback address of its own, 127.96.0.0/16: the service network, which all sandboxes of a machine share. */
+function freeClusterIP(store: Store, ports: readonly JsonMap[]): string {
   const taken = new Set(services(store).map((service) => at(service, 'spec', 'clusterIP')))
+  const isFree = (address: string): boolean =>
+    !taken.has(address) && !ports.some((port) => isListening(numberAt(port, 'port'), address))
   for (;;) {
     const [high = 0, low = 0] = crypto.getRandomValues(new Uint8Array(2))
     const address = `127.96.${high}.${low}`
-    if (low > 0 && low < 255 && !taken.has(address)) return address
+    if (low > 0 && low < 255 && isFree(address)) return address
   }
 }
 
@@ -101,12 +103,14 @@ function freeNodePort(taken: Set<number>): number {
 }
 
 /** Whether another program on this machine has the port. Binding it for a moment is the only honest answer. */
-function isListening(port: number): boolean {
+function isListening(port: number, hostname = '127.0.0.1'): boolean {
   try {
-    Bun.listen({ hostname: '127.0.0.1', port, socket: { data() {} } }).stop(true)
+    Bun.listen({ hostname, port, socket: { data() {} } }).stop(true)
     return false
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE') return true
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    if (code === 'EADDRINUSE') return true
+    if (code === 'EACCES') return false // a low port, and not root: whoever serves it will say so
     throw error
   }
 }

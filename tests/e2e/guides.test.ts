@@ -47,7 +47,7 @@ async function follow(folder: string): Promise<Finished> {
     // It ends with the shell, however that ends.
     .map((line) => line.replace(/^bun sandbox\/start\.ts/, 'bun --no-orphans sandbox/start.ts'))
   // Shown as they are run, so that a failure says where.
-  const script = ['set -euo pipefail; trap "kill %1 2>/dev/null || true" EXIT', 'set -v', ...lines].join('\n')
+  const script = ['set -euo pipefail; trap "kill %1 2>/dev/null; wait" EXIT', 'set -v', ...lines].join('\n')
   const env = {
     LIVE: `${live}`,
     PREVIEW: `${preview}`,
