@@ -47,6 +47,8 @@ describe('a folder of evidence', () => {
     { name: 'trace', data: Buffer.from(JSON.stringify({ value: SECRET })) },
     { name: 'picture', data: Buffer.from([0, 255, 128, 10]) },
   ]
+  // As we would not pack it: that it is the same afterwards shows that it was left alone.
+  const packedOtherwise = Buffer.from(zipSync({ picture: Buffer.alloc(100, 'a') }, { level: 0 }))
   const page = (archive: Buffer): string =>
     `<html>${Bun.escapeHTML(SECRET)}<template>data:application/zip;base64,${archive.toString('base64')}</template>`
 
@@ -56,7 +58,7 @@ describe('a folder of evidence', () => {
     writeFileSync(at('deep/trace.zip'), zip(entries))
     writeFileSync(at('index.html'), page(zip(entries)))
     writeFileSync(at('picture.png'), Buffer.from([137, 80, 0, 255, 128]))
-    writeFileSync(at('clean.zip'), zip(entries.slice(1)))
+    writeFileSync(at('clean.zip'), packedOtherwise)
     writeFileSync(at('broken.zip'), `not a zip, with ${SECRET}`)
     writeFileSync(at('trace.zip'), zip([{ name: 'network', data: Buffer.from(HAR) }]))
     writeFileSync(at('page.html'), page(zip([{ name: 'deep.zip', data: zip(learnt) }])))
@@ -90,10 +92,17 @@ describe('a folder of evidence', () => {
 
   test('what holds no secret is as it was', () => {
     expect(readFileSync(at('picture.png'))).toEqual(Buffer.from([137, 80, 0, 255, 128]))
-    expect(zip(entries.slice(1)).equals(readFileSync(at('clean.zip')))).toBe(true)
+    expect(readFileSync(at('clean.zip')).equals(packedOtherwise)).toBe(true)
   })
 
   test('what cannot be looked into is not kept', () => {
     expect(existsSync(at('broken.zip'))).toBe(false)
+  })
+
+  test('is left as it is once that is called off', async () => {
+    writeFileSync(at('late.txt'), SECRET)
+    const redacting = redactFolder(folder, new Secrets([SECRET]), AbortSignal.abort('enough'))
+    expect(await redacting.catch(String)).toBe('enough')
+    expect(readFileSync(at('late.txt'), 'utf8')).toBe(SECRET)
   })
 })
