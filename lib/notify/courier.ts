@@ -18,6 +18,8 @@ const WITHIN = 30_000
 export const LAST = 3_000
 const EARLIER = 1_000
 
+const NOTHING = 'it took nothing before'
+
 export interface Courier {
   /** Aborted when what other records have to say has no more time: when all of this one is told, or late. */
   readonly over: AbortSignal
@@ -38,9 +40,23 @@ export interface Means {
   variables: Variables
   /** Nobody waits behind it: everything has its time, up to when this is aborted. */
   patient?: AbortSignal
+  /** What it shares with those of other records: a receiver that takes nothing is not asked for each of them. */
+  line?: Line
 }
 
-export function courier(world: World, ledger: Promise<Ledger>, { variables, patient }: Means): Courier {
+/** The channels' queues, and who took nothing. */
+export interface Line {
+  queues: Map<string, Promise<void>>
+  away: Set<string>
+}
+
+export const newLine = (): Line => ({ queues: new Map(), away: new Set() })
+
+export function courier(
+  world: World,
+  ledger: Promise<Ledger>,
+  { variables, patient, line: { queues, away } = newLine() }: Means,
+): Courier {
   const { environment, clock, log } = world
   const secrets = new Secrets([...(environment.secrets ?? []), ...secretsIn(variables)])
   const channels = declared(environment.notify)
@@ -52,7 +68,6 @@ export function courier(world: World, ledger: Promise<Ledger>, { variables, pati
   /** Channels whose last message has not arrived. */
   const behind = new Set<string>()
   const signal = patient ? AbortSignal.any([limit.signal, patient]) : limit.signal
-  const queues = new Map<string, Promise<void>>()
   let ended = Number.POSITIVE_INFINITY
 
   const messageFor = (subject: Subject, notice: Told): Message =>
@@ -66,9 +81,10 @@ export function courier(world: World, ledger: Promise<Ledger>, { variables, pati
   ): Promise<void> => {
     // Once the run has ended, nobody waits for who has said nothing all the while, unless it matters.
     if (message.level === 'info' && behind.has(name) && Number.isFinite(ended)) {
-      delivery.failure = 'it took nothing before'
+      delivery.failure = NOTHING
       return last ? log.warn(undelivered(name, channel, message, delivery)) : undefined
     }
+    if (away.has(name)) return void (delivery.failure ??= NOTHING)
     const { notices, note } = await ledger
     const opened = open(channel, variables, { subject, url: environment.url })
     behind.add(name)
@@ -78,7 +94,7 @@ export function courier(world: World, ledger: Promise<Ledger>, { variables, pati
     } else {
       const own = new AbortController()
       if (!last) earlier.set(own, performance.now())
-      await deliver(opened.sender, message, delivery, {
+      const isAway = await deliver(opened.sender, message, delivery, {
         clock,
         signal: AbortSignal.any([signal, own.signal]),
         deadline: Math.min(clock.monotonic() + WITHIN, ended),
@@ -87,6 +103,7 @@ export function courier(world: World, ledger: Promise<Ledger>, { variables, pati
         learnt: (ref) => void (notices.refs[name] = ref),
       })
       earlier.delete(own)
+      if (isAway && patient) away.add(name)
     }
     if (delivery.sent === undefined) log.warn(undelivered(name, channel, message, delivery))
     else behind.delete(name)

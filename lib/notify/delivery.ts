@@ -27,32 +27,35 @@ export interface Delivering {
   learnt: (ref: string) => void
 }
 
-/** Changes `delivery` as it goes. Never throws. */
+/** Changes `delivery` as it goes. Never throws. @returns whether it was the receiver that took nothing now */
 export async function deliver(
   sender: Sender,
   message: Message,
   delivery: Delivery,
   delivering: Delivering,
-): Promise<void> {
+): Promise<boolean> {
   const { clock, signal, deadline, note } = delivering
   for (let pause = PAUSE; ; pause *= 2) {
     if (signal.aborted) {
       delivery.failure ??= 'there was no time'
-      return
+      return true
     }
     const own = begin(delivery, clock.now())
-    if (!sender.once && (delivery.unsure ?? 0) >= MOST_UNSURE) return giveUp(delivery, note)
+    if (!sender.once && (delivery.unsure ?? 0) >= MOST_UNSURE) {
+      await giveUp(delivery, note)
+      return false
+    }
     await note()
-    if (delivery.open !== own) return
+    if (delivery.open !== own) return false
     const result = await once(sender, message, delivery, delivering)
     end(delivery, result, sender)
     if (result.ref !== undefined) delivering.learnt(result.ref)
     await note()
-    if ('sent' in result || !result.again || delivery.over !== undefined) return
+    if ('sent' in result || !result.again) return false
     const wait = Math.max(pause, result.after ?? 0)
-    if (signal.aborted || clock.monotonic() + wait > deadline) return
+    if (delivery.over !== undefined || signal.aborted || clock.monotonic() + wait > deadline) return true
     await clock.sleep(wait, signal).catch(() => {})
-    if (signal.aborted) return
+    if (signal.aborted) return true
   }
 }
 

@@ -7,7 +7,7 @@ import { recordForm } from '../history/record.ts'
 import { parseJson } from '../json.ts'
 import type { State } from '../settings/notify.ts'
 import type { Variables } from './channels.ts'
-import { courier } from './courier.ts'
+import { courier, newLine } from './courier.ts'
 import { openLedger } from './ledger.ts'
 import { CUT_OFF, noticesOf, outstanding, type Notices } from './notices.ts'
 import { stateOf, type Subject } from './states.ts'
@@ -46,12 +46,17 @@ export async function sendDue(world: World, wish: Wish): Promise<Outcome[]> {
     wish.left ? readLease(world) : undefined,
   ])
   const patient = AbortSignal.any([AbortSignal.timeout(wish.within), ...(wish.until ? [wish.until] : [])])
+  const line = newLine()
   const told = found.map(async (configMap) => {
     const subject = subjectOf(configMap)
     if (!subject || !isMeant(subject, wish)) return []
     const stored = noticesOf(configMap)
     const ledger = await openLedger(world, subject.id, stored)
-    const by = courier(world, Promise.resolve(ledger), { variables: wish.variables ?? process.env, patient })
+    const by = courier(world, Promise.resolve(ledger), {
+      variables: wish.variables ?? process.env,
+      patient,
+      line,
+    })
     const before = structuredClone(ledger.notices)
     const untold = untoldOf(subject, ledger.notices, clock.now(), wish.left ? { holder } : undefined)
     if (untold) {

@@ -112,6 +112,7 @@ export async function writeNotices(
   const value = JSON.stringify(notices)
   const marked = before.labels[key.notify] !== undefined
   const due = !settled || isOutstanding(notices)
+  if (value === before.text && due === (before.labels[key.notify] === 'due')) return before
   const operations: JsonPatch[] = [
     ...(before.text === undefined ? [] : [{ op: 'test', path, value: before.text } as const]),
     { op: 'add', path, value },

@@ -58,16 +58,16 @@ test('what is healthy is called healthy', () => {
   expect(firstLine(diagnosis)).toBeUndefined()
 })
 
-describe('pods that do not listen yet', () => {
-  const starting = (color: 'blue' | 'green', seconds: number) =>
-    spoiled((scene) => {
-      const refused = 'Startup probe failed: dial tcp 10.0.0.9:3000: connect: connection refused'
-      notReady(scene, color, { state: { running: {} }, restartCount: 0 })
-      for (const { metadata } of podsOf(scene, color))
-        metadata.creationTimestamp = new Date(scene.now - seconds * 1000).toISOString()
-      return { events: probe(scene, color, refused) }
-    })
+const starting = (color: 'blue' | 'green', seconds: number) =>
+  spoiled((scene) => {
+    const refused = 'Startup probe failed: dial tcp 10.0.0.9:3000: connect: connection refused'
+    notReady(scene, color, { state: { running: {} }, restartCount: 0 })
+    for (const { metadata } of podsOf(scene, color))
+      metadata.creationTimestamp = new Date(scene.now - seconds * 1000).toISOString()
+    return { events: probe(scene, color, refused) }
+  })
 
+describe('pods that do not listen yet', () => {
   test('of the color that was just left are on their way', () =>
     expect(starting('blue', 5)).toMatchObject({
       healthy: true,

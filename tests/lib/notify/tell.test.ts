@@ -167,11 +167,11 @@ test('every state that there is can be told by the one call', async () => {
   expect(cluster.all('Event').length).toBe(states.length)
 })
 
-/** A deployment before it, r-one, which could be told to nobody. */
-async function stopped({ world, cluster }: Rehearsal): Promise<void> {
+/** A deployment before it, which could be told to nobody. */
+async function stopped({ world, cluster }: Rehearsal, id = 'r-one'): Promise<void> {
   running(cluster, { blue: '1.0.0' }, 'blue')
   const to = { color: 'green', ...made('1.1.0') } as const
-  const entry = newEntry(world, { id: 'r-one', kind: 'deploy', to, outcome: 'failed', message: 'why' })
+  const entry = newEntry(world, { id, kind: 'deploy', to, outcome: 'failed', message: 'why' })
   await openRecord(world, entry, [])
   tell({ ...world, journal: journal(world, entry) })
   await allTold()
@@ -189,6 +189,23 @@ test('the next command says what an earlier one could not', async () => {
   const got = server.got.map((one) => `${json(one).data.record} ${json(one).data.state}`)
   expect(got).toContain('r-one stopped')
   expect(got.length).toBe(5)
+})
+
+test('a receiver that takes nothing is not asked for each record that is due', async () => {
+  let status = 404
+  await using server = receiver(() => new Response('', { status }))
+  await using rehearsal = rehearse({ notify: hook(server.url) })
+  for (const id of ['r-one', 'r-two', 'r-three']) await stopped(rehearsal, id)
+  server.got.length = 0
+  status = 503
+  await deployed(rehearsal)
+  await allTold()
+  const asked = new Set(server.got.map((one) => json(one).data.record))
+  expect([...asked].filter((id) => id !== request.id).length).toBe(1)
+  const due = ['r-one', 'r-two', 'r-three'].map(
+    (id) => rehearsal.cluster.object('ConfigMap', `${APP}-deploy-${id}`).metadata.labels,
+  )
+  expect(due).toEqual(due.map(() => expect.objectContaining({ 'deploy-scripts/notify': 'due' })))
 })
 
 /** One that hangs, one that refuses connections, one that always fails. */
@@ -215,7 +232,7 @@ describe('three dead channels', () => {
       await using rehearsal = rehearse({ notify: dead(hanging.url, broken.url) })
       await before(rehearsal)
       const failed = await deployed(rehearsal, says)
-      expect(failed.code).toBe(code)
+      expect(failed).toEqual({ code, message: expect.any(String) })
       expect(rehearsal.cluster.object('Lease', `${APP}-deploy`).spec?.holderIdentity).toBe('')
       const began = performance.now()
       await allTold()
