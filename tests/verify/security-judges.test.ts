@@ -19,7 +19,7 @@ import {
 import { offSite, reflection } from '../../verify/security/input.ts'
 import { Secrets } from '../../verify/security/secrets.ts'
 import { flipped, forgeries, guessable, signInQuestion } from '../../verify/security/session.ts'
-import { hasExpired } from '../../verify/skips.ts'
+import { hasExpired, leftOut } from '../../verify/skips.ts'
 import { certificateFault, plainFault } from '../../verify/security/transport.ts'
 
 interface Said {
@@ -724,5 +724,22 @@ describe('a verdict', () => {
   test('a date that is none has expired', () => {
     expect(hasExpired({ ...waiver, expires: 'never' }, now)).toBe(true)
     expect(covers(waiver, 'hsts', '/')).toBe(false)
+  })
+
+  test('a check that is left out takes no time, and says until when and why', () => {
+    const hsts = { gate: 'security', name: 'hsts', expected: 'a year of HTTPS' }
+    const until = (expires: string) => leftOut(hsts, { expires, reason: 'the proxy is new' }, now)
+    const none = { ...hsts, ms: 0 }
+    const why = 'the proxy is new'
+    expect(until('2030-01-31')).toEqual({
+      ...none,
+      verdict: 'skipped',
+      seen: `left out until 2030-01-31: ${why}`,
+    })
+    expect(until('2020-01-31')).toEqual({
+      ...none,
+      verdict: 'failed',
+      seen: `its skip has expired, it was left out until 2020-01-31: ${why}`,
+    })
   })
 })

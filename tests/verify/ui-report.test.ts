@@ -163,12 +163,16 @@ describe('a test', () => {
     ])
   })
 
-  test('a long error is cut', () => {
-    const [seen = ''] = told(
-      report({ status: 'unexpected', results: [{ status: 'failed', errors: ['long '.repeat(500)] }] }),
-      1,
-    )
-    expect(seen.length).toBeLessThanOrEqual('failed: '.length + 200)
+  test.each([
+    [200, 'x'.repeat(200)],
+    [201, `${'x'.repeat(199)}…`],
+  ])('of an error of %d characters 200 are shown', (length, shown) => {
+    const failed = { status: 'failed', errors: ['x'.repeat(length)] }
+    expect(told(report({ status: 'unexpected', results: [failed] }), 1)).toEqual([`failed: ${shown}`])
+  })
+
+  test('one that was never started took no time', () => {
+    expect(resultsOf(report({ status: 'unexpected', results: [] }), 1, '/work')[0]).toHaveProperty('ms', 0)
   })
 })
 
