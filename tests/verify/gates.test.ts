@@ -212,6 +212,12 @@ describe('the gates of an environment', () => {
     ])
   })
 
+  test('security has something to note only where it is declared and asked for', () => {
+    expect(gatesOf(declared)).not.toHaveProperty('note')
+    expect(gatesOf(all)).toHaveProperty('note')
+    expect(gatesOf(all, { skip: ['security'], reason: 'no time' })).not.toHaveProperty('note')
+  })
+
   test('after going back, a release is not judged by checks that it never knew', async () => {
     const results = await gatesOf(all).back()(target(), never)
     expect(new Set(results.map(({ gate }) => gate))).toEqual(new Set(['smoke']))
@@ -229,6 +235,13 @@ describe('the gates of an environment', () => {
       const names = results.map(({ name }) => name)
       expect(names).toContain('as it was')
       expect(names).not.toContain('today')
+    })
+
+    test('nothing of it is asked where smoke is skipped', async () => {
+      const gates = gatesOf(today, { skip: ['smoke'], reason: 'no time' })
+      expect(seen(await gates.back([keptCheck(before)])(target(), never))).toEqual([
+        ['smoke', 'skipped', 'left out: no time'],
+      ])
     })
 
     test('what cannot be asked again is left out; where nothing is left, that is said and no reason to stay', async () => {

@@ -81,6 +81,7 @@ describe('mismatch', () => {
     ],
     ['nothing instead of JSON', json({ status: 'ok' }), 200, '', 'not JSON: an empty answer'],
     ['a long answer is told by its beginning', {}, 500, 'x'.repeat(500), `status 500: ${'x'.repeat(160)}…`],
+    ['one of 160 characters is told whole', {}, 500, 'x'.repeat(160), `status 500: ${'x'.repeat(160)}`],
   ])('%s', (_, expected, status, text, seen) => {
     expect(mismatch(check(expected).expect, status, text)).toBe(seen)
   })
@@ -292,6 +293,15 @@ describe('what a record keeps of a check, and asks again', () => {
     const today = [check({ status: 418 }, { path: '/health' })]
     expect(askedAgain([kept], today)).toEqual([open])
     expect(askedAgain([kept], [])).toEqual([open])
+  })
+
+  test('it is the same check in whatever order its headers stand', () => {
+    const [one, other] = [
+      { a: '1', b: '2' },
+      { b: '2', a: '1' },
+    ].map((headers) => keptCheck(check({}, { path: '/', headers })))
+    expect(one).toEqual(other)
+    expect(one).not.toEqual(keptCheck(check({}, { path: '/', headers: { a: '1', c: '2' } })))
   })
 
   test.each([
