@@ -114,17 +114,12 @@ function isProgram(code: string, mutant: Mutant): boolean {
   }
 }
 
-/** Which tests reach a file, those that do so in the fewest steps first. Tests of scripts start them as programs. */
+/** Which tests reach a file. Tests of scripts start them as programs. */
 function testsOf(file: string): string[] {
   const [room = '', noun = ''] = file.split('/')
   const near = room === 'lib' ? `tests/lib/${noun}/` : 'tests/verify/'
   const own = filesOf(ROOT).filter((name) => name.startsWith(near) && name.endsWith('.test.ts'))
-  const reached = own.flatMap((test) => {
-    const steps = distance(test, file)
-    return steps === undefined || SLOW.test(test) ? [] : [{ test, steps }]
-  })
-  const byImport = reached.toSorted((a, b) => a.steps - b.steps).map(({ test }) => test)
-  return [...byImport, ...(STARTED[file] ?? [])]
+  return [...own.filter((test) => reaches(test, file) && !SLOW.test(test)), ...(STARTED[file] ?? [])]
 }
 
 /** With a browser, or measuring. */
@@ -147,13 +142,13 @@ function importsOf(file: string): string[] {
   return all
 }
 
-function distance(from: string, to: string): number | undefined {
-  let [edge, steps] = [[from], 0]
-  for (const seen = new Set(edge); edge.length > 0; steps++) {
-    if (edge.includes(to)) return steps
+function reaches(from: string, to: string): boolean {
+  let edge = [from]
+  for (const seen = new Set(edge); edge.length > 0;) {
+    if (edge.includes(to)) return true
     edge = edge.flatMap(importsOf).filter((file) => file.endsWith('.ts') && !seen.has(file) && seen.add(file))
   }
-  return undefined
+  return false
 }
 
 /** What git would track of this repository; what is installed is not copied. */
@@ -178,15 +173,18 @@ function sampled(file: string, mutants: readonly Mutant[], most: number): Mutant
 type Fate = 'killed' | 'timed out' | 'survived'
 
 async function fateOf(copy: string, tests: readonly string[], within: number): Promise<Fate> {
-  const child = Bun.spawn([process.execPath, 'test', '--bail', '--timeout', String(within), ...tests], {
-    cwd: copy,
-    stdio: ['ignore', 'ignore', 'ignore'],
-    timeout: within,
-    killSignal: 'SIGKILL',
-  })
-  const code = await child.exited
-  if (child.signalCode === 'SIGKILL') return 'timed out'
-  return code === 0 ? 'survived' : 'killed'
+  for (const test of tests) {
+    const child = Bun.spawn([process.execPath, 'test', '--bail', '--timeout', String(within), test], {
+      cwd: copy,
+      stdio: ['ignore', 'ignore', 'ignore'],
+      timeout: within,
+      killSignal: 'SIGKILL',
+    })
+    const code = await child.exited
+    if (child.signalCode === 'SIGKILL') return 'timed out'
+    if (code !== 0) return 'killed'
+  }
+  return 'survived'
 }
 
 const DEFAULT = /^(verify\/(?!ui\/).*|lib\/scan\/.*|lib\/release\/promotion)\.ts$/
@@ -245,19 +243,16 @@ for (const file of positionals.length > 0
   const code = readFileSync(join(ROOT, file), 'utf8')
   const mutants = sampled(file, mutantsOf(file, code), Number(values.sample))
   if (mutants.length === 0) continue
-  const tests: string[] = []
-  let together = 0
-  for (const test of testsOf(file)) {
-    const time = await timeOf(test)
-    if (time > 1000 * Number(values.quick)) continue
-    tests.push(test)
-    together += time
-  }
+  const timed: { test: string; time: number }[] = []
+  for (const test of testsOf(file)) timed.push({ test, time: await timeOf(test) })
+  const tried = timed.filter(({ time }) => time <= 1000 * Number(values.quick))
+  // What takes long is asked only of mutants that the rest did not notice.
+  const tests = tried.toSorted((a, b) => a.time - b.time).map(({ test }) => test)
   if (tests.length === 0) {
     rows.push(`| ${file} | not tried: no such test reaches it by imports | |`)
     continue
   }
-  const within = 10_000 + 5 * Math.ceil(together)
+  const within = 10_000 + 5 * Math.ceil(Math.max(...tried.map(({ time }) => time)))
   const fates: Record<Fate, number> = { killed: 0, 'timed out': 0, survived: 0 }
   for (const mutant of mutants) {
     const { start, end, text } = mutant
