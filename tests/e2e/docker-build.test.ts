@@ -3,7 +3,16 @@
  * Elsewhere, tests/scripts/stages.test.ts says the same of a docker that only notes what it is told.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { shell } from '../../lib/command.ts'
@@ -45,11 +54,19 @@ describe.skipIf(!REAL)('docker build', () => {
     ])
   }
 
-  /** What every program was called with while the script ran, and how it ended. */
+  /** What docker was called with, each time, and every other program that was seen; and how it ended. */
   async function build() {
+    // Seen by chance alone, one that is over in a few ms is missed on a busy machine.
+    const [bin, calls] = [join(app, '.git/bin'), join(app, '.git/calls')]
+    mkdirSync(bin, { recursive: true })
+    writeFileSync(calls, '')
+    const real = Bun.which('docker') ?? ''
+    const script = `#!/bin/sh\nprintf '%s\\n' "docker $*" >> '${calls}'\nexec '${real}' "$@"\n`
+    writeFileSync(join(bin, 'docker'), script, { mode: 0o755 })
+    const PATH = `${bin}:${process.env.PATH}`
     const child = Bun.spawn([process.execPath, join(root, 'scripts/docker-build.ts'), '--json'], {
       cwd: app,
-      env: { ...process.env, GITHUB_ACTIONS: '', REGISTRY_USERNAME: 'ci', REGISTRY_PASSWORD: SECRET },
+      env: { ...process.env, PATH, GITHUB_ACTIONS: '', REGISTRY_USERNAME: 'ci', REGISTRY_PASSWORD: SECRET },
       stdin: 'ignore',
       stdout: 'pipe',
       stderr: 'pipe',
@@ -61,6 +78,7 @@ describe.skipIf(!REAL)('docker build', () => {
       await Bun.sleep(2)
     }
     const [out, err] = await said
+    for (const line of readFileSync(calls, 'utf8').split('\n')) called.add(line)
     return { out, err, called, code: child.exitCode }
   }
 
