@@ -206,6 +206,24 @@ describe('one pod among others', () => {
     expect(says(idle, { pods: 12 })[ALIKE]).toBe('inconclusive: 10 of 12 pods answered 8 times')
   })
 
+  test('a request that no pod answered makes no connections of the pods', () => {
+    const lost = pods(20, 0, 1, (i) => (i === 500 ? { failure: REFUSED } : { pod: `pod-${i % 3}` }))
+    expect(says(lost, { pods: 3 })[ALIKE]).toBe('passed')
+    expect(says(lost, { pods: 4 })[ALIKE]).toBe('inconclusive: 3 of 4 pods answered 8 times')
+  })
+
+  test.each([
+    [16, 'passed'],
+    [15, 'inconclusive: 1 of 2 pods answered 8 times'],
+  ])('of %d requests that two pods answer in turn', (count, verdict) => {
+    expect(
+      says(
+        load(count, (i) => ({ pod: `pod-${i % 2}` })),
+        { pods: 2 },
+      )[ALIKE],
+    ).toBe(verdict)
+  })
+
   test.each<[string, Load, Given, string]>([
     ['4 ms more are no matter', load(1000, (i) => ({ latency: i % 20 === 3 ? 6 : 2 })), {}, 'passed'],
     ['a pause is no pod', load(1000, (i) => ({ latency: i > 400 && i < 450 ? 900 : 10 })), {}, 'passed'],

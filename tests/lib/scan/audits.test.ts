@@ -29,6 +29,8 @@ const output = (report: unknown, exitCode: number, stderr = ANSWERED): Output =>
 const npm = (given: Output, lock = packageLock, manifest = packageJson) => readNpmAudit(given, lock, manifest)
 
 describe('npm audit', () => {
+  const total = (count: number) => ({ ...clean.metadata, vulnerabilities: { total: count } })
+
   test('an advisory is a finding of the version that is installed', () => {
     expect(npm(output(vulnerable, 1))).toEqual([
       {
@@ -60,6 +62,14 @@ describe('npm audit', () => {
     expect(npm(output(report, 1), '{}').map(({ version, paths }) => [version, paths])).toEqual([['', nodes]])
   })
 
+  test('an advisory for which npm names no place is a finding all the same', () => {
+    const report = { ...clean, vulnerabilities: { victim: { via: [via], nodes: [] } }, metadata: total(1) }
+    expect(npm(output(report, 1))).toMatchObject([{ package: 'victim', version: '', paths: [] }])
+    const more = { ...vulnerable.vulnerabilities, other: { via: [via], nodes: [] } }
+    const both = { ...clean, vulnerabilities: more, metadata: total(3) }
+    expect(npm(output(both, 1)).map((one) => one.package)).toEqual(['victim', 'other'])
+  })
+
   test('npm says clean by its exit code when audit-level is set: the report counts', () => {
     expect(npm(output(vulnerable, 0))).toHaveLength(1)
   })
@@ -77,9 +87,9 @@ describe('npm audit', () => {
     )
   })
 
-  const total = (count: number) => ({ ...clean.metadata, vulnerabilities: { total: count } })
   test.each<[string, Output, string]>([
     ['is not there', output('', 127), 'npm cannot be run'],
+    ['may not be run', output('', 126), 'npm cannot be run'],
     ['took too long', output('', 124), 'npm took too long'],
     ['was killed', output('', 137, 'Killed'), 'npm was ended by signal 9'],
     ['lost its terminal', output('', 129, ''), 'npm was ended by signal 1: it said nothing'],

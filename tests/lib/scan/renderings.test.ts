@@ -59,6 +59,11 @@ test('as Markdown: a row for each, how it ends for it, and the rest of its place
   )
 })
 
+test('as Markdown: of two places the second is not forgotten', () => {
+  const two = result({ findings: [{ ...found, paths: ['a', 'b'] }] })
+  expect(scanMarkdown(two)).toContain(`${code('a')} and 1 more`)
+})
+
 test('one finding is a table, too', () => {
   const one = result({ findings: [found] })
   expect(scanMarkdown(one)).toContain('|---|')
