@@ -220,7 +220,7 @@ const line = (part: string): string => part.replace(/\s+/g, ' ').slice(0, 70)
 
 const share = (fates: Record<Fate, number>): string => {
   const caught = fates.killed + fates['timed out']
-  return `${caught} of ${caught + fates.survived} (${Math.floor((100 * caught) / (caught + fates.survived))} %)`
+  return `${caught} of ${caught + fates.survived} (${Math.floor((100 * caught) / (caught + fates.survived || 1))} %)`
 }
 
 const report = (): string =>
@@ -237,6 +237,12 @@ const report = (): string =>
     '',
   ].join('\n')
 
+function keep(row: string): void {
+  rows.push(row)
+  console.error(row)
+  if (values.out) writeFileSync(values.out, report())
+}
+
 for (const file of positionals.length > 0
   ? positionals
   : filesOf(ROOT).filter((name) => DEFAULT.test(name))) {
@@ -249,7 +255,7 @@ for (const file of positionals.length > 0
   // What takes long is asked only of mutants that the rest did not notice.
   const tests = tried.toSorted((a, b) => a.time - b.time).map(({ test }) => test)
   if (tests.length === 0) {
-    rows.push(`| ${file} | not tried: no such test reaches it by imports | |`)
+    keep(`| ${file} | not tried: no test that is quick enough reaches it by imports | |`)
     continue
   }
   const within = 10_000 + 5 * Math.ceil(Math.max(...tried.map(({ time }) => time)))
@@ -266,9 +272,6 @@ for (const file of positionals.length > 0
     console.error(survivors.at(-1))
   }
   writeFileSync(join(copy, file), code)
-  rows.push(`| ${file} | ${share(fates)} | ${fates['timed out']} timed out |`)
-  console.error(rows.at(-1))
-  if (values.out) writeFileSync(values.out, report())
+  keep(`| ${file} | ${share(fates)} | ${fates['timed out']} timed out |`)
 }
-
 if (!values.out) console.log(report())

@@ -48,3 +48,10 @@ test('GitHub’s page shows the first ten objections as errors, and all of them 
   expect(read('summary.md')).toBe(`${summary(results)}\n`)
   expect(read('summary.md')).toContain('page 12')
 })
+
+test('JUnit’s reader is told why a check was left out', () => {
+  const [check] = results
+  expect(junit([{ ...check!, verdict: 'skipped', seen: 'left out: no time' }])).toContain(
+    '<skipped message="expected status 200, saw left out: no time"/></testcase>',
+  )
+})
