@@ -3,6 +3,7 @@ import { describe, expect, test } from 'bun:test'
 import { performance as settingsOf } from '../../lib/settings/gates.ts'
 import { judge } from '../../verify/performance.ts'
 import type { Load, Sample } from '../../verify/performance/lane.ts'
+import { failures, figures } from '../../verify/performance/summary.ts'
 import { generator } from '../../verify/performance/verdicts.ts'
 import { seeded } from './random.ts'
 
@@ -118,6 +119,8 @@ describe('errors', () => {
   test('few requests are enough to see that they fail, not that they do not', () => {
     const name = 'http_req_failed rate<0.01'
     expect(says(load(50))[name]).toBe('inconclusive: 0 of 50 requests failed, and 100 are needed to tell')
+    expect(says(load(99))[name]).toStartWith('inconclusive')
+    expect(says(load(100))[name]).toBe('passed')
     expect(says(load(50, every(25, { failure: REFUSED })))[name]).toStartWith('failed')
   })
 
@@ -126,6 +129,20 @@ describe('errors', () => {
     const verdicts = says(load(0, undefined, { stopped }))
     expect(verdicts['http_req_failed rate<0.01']).toBe(`failed: ${stopped}`)
     expect(Object.values(verdicts)).not.toContain('passed')
+  })
+})
+
+describe('what the evidence counts', () => {
+  test('requests, those that failed, and the times of what was answered', () => {
+    const { samples } = load(4, (i) => (i === 0 ? { failure: REFUSED } : {}))
+    expect(figures(samples)).toMatchObject({ requests: 4, failed: 1, p50: expect.closeTo(10, 1) })
+    expect(figures(samples.slice(0, 2))).toMatchObject({ requests: 2, failed: 1, p50: expect.closeTo(10, 1) })
+    expect(figures([])).toMatchObject({ requests: 0, failed: 0, p50: Number.NaN, max: Number.NaN })
+  })
+
+  test('the most frequent failure is told first', () => {
+    const failed = ['rare', 'often', 'middling', 'often', 'middling', 'often'].map((failure) => ({ failure }))
+    expect(failures(failed)).toBe('3 × often, 2 × middling, …')
   })
 })
 
@@ -266,6 +283,18 @@ describe('too few requests', () => {
 })
 
 describe('the generator was late', () => {
+  test.each([
+    [['p(50)<300', 'p(99)<900'], 30],
+    [['p(50)<20'], 10],
+  ])('with %j it may be so by %d ms: a tenth of the tightest, or 10 ms', (thresholds, allowed) => {
+    const settings = settingsOf.parse({ thresholds: { http_req_duration: thresholds } })
+    const idle = load(1000, (i) => ({ lag: i === 0 ? 400 : 1 }))
+    const kept = generator(settings, { idle })
+    expect(kept).toMatchObject({ allowed, lag: { p99: expect.closeTo(1, 1), max: expect.closeTo(400, 0) } })
+    // One request of 1,000 is no reason to doubt the rest.
+    expect(kept).not.toHaveProperty('objection')
+  })
+
   const lag = every(50, { lag: 60, latency: 70 }) // 2 % of them
 
   test('what is kept in spite of it is kept', () => {
