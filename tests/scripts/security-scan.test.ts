@@ -201,6 +201,15 @@ describe('what would pass by not asking', () => {
     expect(code).toBe(1)
   })
 
+  test.each(['.bunfig.toml', '.npmrc'])('a setting at home that leaves packages out: %s', async (file) => {
+    const text = file === '.npmrc' ? 'omit=dev\n' : '[install]\ndev = false\n'
+    const home = folder(`home${file}`, { [file]: text })
+    const lone = folder(`of-home${file}`, { 'package.json': packageJson, 'bun.lock': bunLock })
+    const { code, result } = await scan(['--folder', lone, ...skip], 'none', { HOME: home })
+    expect(result?.problems).toEqual([expect.stringContaining(`in ${join(home, file)}`)])
+    expect(code).toBe(1)
+  })
+
   test('a folder without a lockfile', async () => {
     const { code, result } = await scan(
       ['--folder', folder('unlocked', { 'package.json': packageJson }), ...skip],
