@@ -59,6 +59,10 @@ export const getApp = (app: string): Command =>
 export const getNamed = (...names: string[]): Command =>
   kubectl('get', ...names, '--ignore-not-found', ...JSON_OUTPUT)
 
+/** The app's pods as the API server's own list, which `Reader` reads without a kubectl. */
+export const getPods = ({ namespace }: Scope, app: string): Command =>
+  kubectl('get', `--raw=/api/v1/namespaces/${namespace}/pods?labelSelector=app%3D${app}`)
+
 /** What a pod answers, by way of the API server: nothing need be reachable from here. */
 export const getFromPod = (namespace: string, pod: string, port: number, path: string): Command =>
   kubectl('get', `--raw=/api/v1/namespaces/${namespace}/pods/${pod}:${port}/proxy${path}`)
@@ -66,6 +70,21 @@ export const getFromPod = (namespace: string, pod: string, port: number, path: s
 /** What the cluster's metrics server says of an app's pods, where there is one. */
 export const getUsage = (namespace: string, app: string): Command =>
   kubectl('get', `--raw=/apis/metrics.k8s.io/v1beta1/namespaces/${namespace}/pods?labelSelector=app%3D${app}`)
+
+/** The API server on a socket, as far as it is about reading a namespace's pods. */
+export const proxyOfPods = ({ namespace }: Scope, socket: string): Command =>
+  kubectl(
+    'proxy',
+    `--unix-socket=${socket}`,
+    `--accept-paths=^/api/v1/namespaces/${namespace}/pods($|/)`,
+    '--reject-methods=^(POST|PUT|PATCH|DELETE)$',
+  )
+
+/** What a `get --raw` asks the API server for. */
+export function rawPath(command: Command): string | undefined {
+  const raw = command.includes('get') ? command.find((word) => word.startsWith('--raw=/api/')) : undefined
+  return raw?.slice('--raw='.length)
+}
 
 export const currentContext = (): Command => kubectl('config', 'current-context')
 

@@ -27,6 +27,11 @@ export interface Lock {
   check(): void
   /** Aborted when the lock is lost. */
   lost: AbortSignal
+  /**
+   * From now on it is held for so many ms after each renewal, and renewed the less often: for a time in which little is
+   * written, as each renewal is a kubectl. Never for less; and where the cluster does not take it, as before.
+   */
+  lengthen(ms: number): Promise<void>
   /** Stops renewing and lets the next one in. Never throws: a lock that cannot be released expires. */
   release(): Promise<void>
 }
@@ -79,27 +84,30 @@ async function hold(world: World, token: string, asked: number): Promise<Lock> {
   const name = names(environment.app).lease
   const mine: JsonPatch = { op: 'test', path: '/spec/holderIdentity', value: identity(by, token) }
   const lost = new AbortController()
+  let duration = environment.lock
   let renewed = asked
   let pending: Promise<unknown> = Promise.resolve()
 
-  const renew = async (): Promise<void> => {
+  /** @param longer taken for true once the cluster has it: whoever waits goes by what stands there */
+  const renew = async (longer?: number): Promise<void> => {
     const started = monotonic()
+    const renewal: JsonPatch[] = [mine, { op: 'replace', path: '/spec/renewTime', value: now() }]
+    if (longer) renewal.push({ op: 'replace', path: '/spec/leaseDurationSeconds', value: inSeconds(longer) })
     try {
-      await steady.quietly(
-        patch('lease', name, [mine, { op: 'replace', path: '/spec/renewTime', value: now() }]),
-        lease,
-      )
+      await steady.quietly(patch('lease', name, renewal), lease)
       renewed = started
+      duration = longer ?? duration
     } catch (error) {
       // Slow, throttled or away: it is tried again for as long as the Lease is ours by its own terms.
       const refused = error instanceof KubectlError && ['TestFailed', 'NotFound'].includes(error.refusal)
-      if (refused || monotonic() - renewed > environment.lock)
+      if (refused || monotonic() - renewed > duration)
         lost.abort(await takenOver(world, token).catch(unreachable))
     }
   }
+  const renewing = () => setInterval(() => void (pending = renew()), duration / RENEWALS_PER_DURATION)
   // Its answer came late, so it may be old already.
-  if (monotonic() - renewed > environment.lock / RENEWALS_PER_DURATION) await renew()
-  const timer = setInterval(() => void (pending = renew()), environment.lock / RENEWALS_PER_DURATION)
+  if (monotonic() - renewed > duration / RENEWALS_PER_DURATION) await renew()
+  let timer = renewing()
 
   return {
     token,
@@ -107,11 +115,17 @@ async function hold(world: World, token: string, asked: number): Promise<Lock> {
     check: () => {
       lost.signal.throwIfAborted()
       // After SIGSTOP, or on a machine that slept, the timer has not had its chance yet.
-      if (monotonic() - renewed <= environment.lock * TRUST) return
+      if (monotonic() - renewed <= duration * TRUST) return
       throw new DeployError(
-        `The lock was not renewed for ${environment.lock / 1000} s: nothing more is written`,
+        `The lock was not renewed for ${duration / 1000} s: nothing more is written`,
         Exit.locked,
       )
+    },
+    lengthen: async (ms) => {
+      if (ms <= duration) return
+      await (pending = pending.then(() => renew(ms)))
+      clearInterval(timer)
+      timer = renewing()
     },
     release: async () => {
       clearInterval(timer)
@@ -250,15 +264,16 @@ async function write(world: World, current: Lease | undefined, token: string): P
 }
 
 function leaseSpec({ environment, by }: World, token: string, leaseTransitions: number) {
-  const leaseDurationSeconds = Math.max(1, Math.ceil(environment.lock / 1000))
   return {
     holderIdentity: identity(by, token),
-    leaseDurationSeconds,
+    leaseDurationSeconds: inSeconds(environment.lock),
     acquireTime: now(),
     renewTime: now(),
     leaseTransitions,
   }
 }
+
+const inSeconds = (ms: number): number => Math.max(1, Math.ceil(ms / 1000))
 
 async function readLease({ kubectl, environment }: World): Promise<Lease | undefined> {
   const [found] = await kubectl

@@ -4,7 +4,7 @@
  */
 import type { Place } from '../app/color.ts'
 import { quantity } from '../app/quantity.ts'
-import { get, getFromPod } from '../cluster/commands.ts'
+import { getFromPod, getPods } from '../cluster/commands.ts'
 import { isActive, pod as podForm, type Pod } from '../cluster/objects.ts'
 import { refusalOf } from '../cluster/refusal.ts'
 import type { World } from '../cluster/world.ts'
@@ -18,7 +18,7 @@ import { bothColors, fill, requestBuckets } from './metrics.ts'
 import type { Sample } from './prometheus.ts'
 import type { IndicatorName, PodFigures, Snapshot, Unknown } from './source.ts'
 
-/** As many of each color are read: each is a kubectl, which takes 45 ms of a core, and a bake 2 % of one at the most. */
+/** As many of each color are read: a bake may take 2 % of a core, and where its proxy does not run each is a kubectl. */
 const MOST_OF_A_COLOR = 3
 const AT_ONCE = 4
 
@@ -68,7 +68,7 @@ export async function hear(world: World): Promise<Heard | Unknown> {
 /** In the order of their names. */
 async function runningPods({ environment, kubectl, signal }: World): Promise<Pod[] | Unknown> {
   try {
-    const command = get(['pods'], `--selector=app=${environment.app}`)
+    const command = getPods(kubectl.scope, environment.app)
     const pods = await kubectl.objects(command, podForm, { timeout: WITHIN_OF_A_POD })
     const running = pods.filter((pod) => isActive(pod) && pod.status.phase === 'Running')
     if (running.length === 0) return { unknown: 'No pod of the app is running' }

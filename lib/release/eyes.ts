@@ -3,6 +3,7 @@
  * the same requests to the color that was left, which say whether going back would help.
  */
 import type { Color, Place } from '../app/color.ts'
+import { openReader } from '../cluster/reader.ts'
 import { sentence } from '../errors.ts'
 import type { Count } from '../monitor/judge.ts'
 import { sourceOf } from '../monitor/sources.ts'
@@ -41,11 +42,15 @@ export async function openEyes(
 ): Promise<Eyes> {
   const { environment, clock, journal } = attempt
   const settings = { ...environment.witness, rate, connections: 1 }
-  const { source, slow, notCovered } = await sourceOf(attempt, bound === undefined ? {} : { slow: bound })
+  await using stops = new AsyncDisposableStack()
+  const { kubectl } = stops.use(openReader(attempt))
+  const known = bound === undefined ? {} : { slow: bound }
+  const { source, slow, notCovered } = await sourceOf({ ...attempt, kubectl }, known)
   const live = await startWitness(environment.url, settings, clock)
   const mark = { 'x-deploy-verification': journal.entry.id }
   const old = from && oldProbes(attempt, from, (url) => startWitness(url, settings, clock, mark))
   const seen = counter(live)
+  const reader = stops.move()
   return {
     source,
     slow,
@@ -58,7 +63,7 @@ export async function openEyes(
     },
     forgetOld: () => old?.forget(),
     stop: async () => {
-      await Promise.all([live.stop(), old?.stop()])
+      await Promise.all([live.stop(), old?.stop(), reader.disposeAsync()])
     },
   }
 }

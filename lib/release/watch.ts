@@ -51,6 +51,12 @@ export interface Watch {
 /** The release hurts its users: they are to be brought back. */
 export class Hurt extends DeployError {}
 
+/**
+ * For so many readings the lock is held after each renewal: a kubectl each five seconds, as for a switch, would be most of
+ * what a watch takes of a core. Who comes after one that was killed waits as long.
+ */
+const HELD_FOR = 4
+
 /** How often it is asked whether the old color has recovered, too, in ms. */
 const HELD = 10_000
 
@@ -64,8 +70,9 @@ export async function watching<T>(
   sides: Sides,
   use: (watch: Watch) => Promise<T>,
 ): Promise<T> {
-  const { journal, clock, log } = attempt
+  const { journal, clock, log, lock } = attempt
   const { entry } = journal
+  await lock.lengthen(HELD_FOR * settings.every)
   const eyes = await openEyes(attempt, settings, sides, entry.bake ?? {})
   try {
     const record = (entry.bake ??= await begun(attempt, settings, sides, eyes))

@@ -36,8 +36,8 @@ export interface Witness {
   stop(): Promise<readonly Sample[]>
 }
 
-/** How often due requests are sent; a request is at most this late, and its latency says so. */
-const TICK = 5
+/** How often due requests are sent, in ms; a request is at most this late, and its latency says so. */
+const tickOf = (rate: number): number => Math.max(5, 50 / rate)
 
 /**
  * What is overdue by more than this (ms) is not asked any more: after a Ctrl-Z of a minute, or a laptop's night,
@@ -114,7 +114,7 @@ export async function startWitness(
       })
       underway.add(asked)
     }
-  }, TICK)
+  }, tickOf(settings.rate))
 
   return {
     samples,

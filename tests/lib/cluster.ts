@@ -188,6 +188,8 @@ export class Cluster implements Shell {
   #get(args: string[]): Output {
     const [what = ''] = args
     if (what === 'events') return said('')
+    const [, app] = /^--raw=.*\/pods\?labelSelector=app%3D(.+)$/.exec(what) ?? []
+    if (app !== undefined) return this.#get(['pods', `--selector=app=${app}`])
     const selector = args.find((arg) => arg.startsWith('--selector='))?.slice('--selector='.length)
     if (what.includes('/')) {
       const wanted = args.filter((arg) => arg.includes('/'))

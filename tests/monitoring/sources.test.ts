@@ -48,7 +48,7 @@ describe.skipIf(programs.prometheus === null)('with prometheus, which is a packa
     }
     const items = Object.keys(colors).map(podObject)
     rehearsal.cluster.intercept = async (line) =>
-      line.includes('--raw=')
+      line.includes('/proxy/')
         ? await raw(line)
         : { stdout: JSON.stringify({ items }), stderr: '', exitCode: 0 }
     const { signal } = rehearsal.world

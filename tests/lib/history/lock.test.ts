@@ -50,6 +50,47 @@ describe('a lock', () => {
     expect(lease(rehearsal)?.holderIdentity).toBe('bob other')
   })
 
+  test('is held for longer, and renewed less often, once the cluster has taken that', async () => {
+    await using rehearsal = rehearse({ lock: 90 })
+    const { cluster } = rehearsal
+    const lock = await acquire(rehearsal)
+    await lock.lengthen(60_000)
+    expect(lease(rehearsal)).toMatchObject({ leaseDurationSeconds: 60 })
+    const renewals = () => cluster.asked.filter((line) => line.includes('renewTime')).length
+    const before = renewals()
+    await Bun.sleep(200)
+    expect(renewals()).toBe(before)
+    lock.check() // a lock of 90 ms would no longer be trusted
+    await lock.lengthen(1000)
+    expect(lease(rehearsal)).toMatchObject({ leaseDurationSeconds: 60 })
+    await lock.release()
+    expect(lease(rehearsal)?.holderIdentity).toBe('')
+    await (await acquire(rehearsal)).release()
+    expect(lease(rehearsal)).toMatchObject({ leaseDurationSeconds: 1 })
+  })
+
+  test('is not trusted for longer as long as the cluster has not taken that', async () => {
+    await using rehearsal = rehearse({ lock: 300 })
+    const lock = await acquire(rehearsal)
+    rehearsal.cluster.intercept = () => UNREACHABLE
+    const lost = failure(loss(lock))
+    await lock.lengthen(60_000)
+    expect(await lost).toMatchObject({ code: 5 })
+    expect(() => lock.check()).toThrow(/could not be renewed/)
+    await lock.release()
+  })
+
+  test('that is another’s by then is lost as it is lengthened', async () => {
+    await using rehearsal = rehearse()
+    const lock = await acquire(rehearsal)
+    const lost = failure(loss(lock))
+    Object.assign(lease(rehearsal) ?? {}, { holderIdentity: 'bob other' })
+    await lock.lengthen(60_000)
+    expect(await lost).toMatchObject({ message: expect.stringContaining('taken over by bob') })
+    expect(lease(rehearsal)).toMatchObject({ holderIdentity: 'bob other', leaseDurationSeconds: 15 })
+    await lock.release()
+  })
+
   test('is lost when nobody can say who has it', async () => {
     await using rehearsal = rehearse({ lock: 60 })
     const lock = await acquire(rehearsal)
@@ -295,6 +336,7 @@ const free: Lock = {
   token: 'mine',
   check: () => {},
   lost: new AbortController().signal,
+  lengthen: () => Promise.resolve(),
   release: () => Promise.resolve(),
 }
 

@@ -84,7 +84,7 @@ function worldOf(
   closing.push(() => rehearsal[Symbol.asyncDispose]())
   const { cluster, world } = rehearsal
   running(cluster, { green: '1.1.0' }, 'green')
-  cluster.intercept = async (line) => (line.includes('--raw=') ? await raw(line) : undefined)
+  cluster.intercept = async (line) => (line.includes('/proxy/') ? await raw(line) : undefined)
   return {
     ...world,
     environment: { ...world.environment, bake: bake.parse({ every: '2s', ...settings }) },
@@ -404,7 +404,7 @@ describe('the pods themselves', () => {
       })),
     )
     rehearsal.cluster.intercept = (line) =>
-      line.includes('--raw=') ? (lines.push(line), said(METRICS)) : said(JSON.stringify({ items: pods }))
+      line.includes('/proxy/') ? (lines.push(line), said(METRICS)) : said(JSON.stringify({ items: pods }))
     const environment = { ...rehearsal.world.environment, bake: bake.parse(settings) }
     const { source, notCovered } = await sourceOf({ ...rehearsal.world, environment, clock: systemClock })
     const found = await source.look()

@@ -1,0 +1,154 @@
+/** By a real `kubectl proxy`, before an API server that is no more than what a test wants it to answer. */
+import { afterEach, expect, test } from 'bun:test'
+import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { systemClock } from '../../../lib/clock.ts'
+import { shell, type Command, type Shell } from '../../../lib/command.ts'
+import { getFromPod, getNamed, getPods } from '../../../lib/cluster/commands.ts'
+import { Kubectl } from '../../../lib/cluster/kubectl.ts'
+import { openReader, type Reader } from '../../../lib/cluster/reader.ts'
+import { temporaryFolder } from '../../../lib/temporary.ts'
+import { rehearse } from '../world.ts'
+
+const scope = { context: 'test', namespace: 'chat' }
+const METRICS = getFromPod('chat', 'a', 9091, '/metrics')
+
+const closing: (() => unknown)[] = []
+afterEach(async () => {
+  for (const close of closing.splice(0).toReversed()) await close()
+})
+
+/** @param real whether kubectl runs; each is written down */
+function reading(answer: (path: string) => Response | Promise<Response>, real?: Partial<Shell>) {
+  const asked: string[] = []
+  const server = Bun.serve({
+    hostname: '127.0.0.1',
+    port: 0,
+    idleTimeout: 0,
+    fetch: async (request) => {
+      const { pathname, search } = new URL(request.url)
+      if (pathname === '/version') return Response.json({ major: '1', minor: '32' }) // asked by kubectl as it begins
+      asked.push(`${request.method} ${pathname}${search}`)
+      return await answer(pathname)
+    },
+  })
+  const folder = temporaryFolder()
+  const file = join(folder.path, 'config')
+  const named = { name: 'test', cluster: { server: server.url.href }, context: { cluster: 'test' } }
+  writeFileSync(
+    file,
+    JSON.stringify({ kind: 'Config', apiVersion: 'v1', clusters: [named], contexts: [named] }),
+  )
+  const { KUBECONFIG } = process.env
+  process.env['KUBECONFIG'] = file
+  const rehearsal = rehearse()
+  const run = { ...shell(() => {}), ...real }
+  const kubectls: Command[] = []
+  const noted: Shell = {
+    ...run,
+    read: async (command, options) => (kubectls.push(command), await run.read(command, options)),
+  }
+  const abort = new AbortController()
+  const { signal } = abort
+  const kubectl = new Kubectl(scope, noted, systemClock, signal)
+  const reader = openReader({ ...rehearsal.world, kubectl, shell: noted, clock: systemClock, signal })
+  closing.push(
+    () => rehearsal[Symbol.asyncDispose](),
+    () => folder[Symbol.dispose](),
+    () => server.stop(true),
+    () =>
+      void (KUBECONFIG === undefined
+        ? delete process.env['KUBECONFIG']
+        : (process.env['KUBECONFIG'] = KUBECONFIG)),
+    () => reader[Symbol.asyncDispose](),
+  )
+  return { asked, kubectls, reader, abort }
+}
+
+/** Folders of readers that this process holds. */
+const sockets = (): string[] =>
+  readdirSync(tmpdir())
+    .filter((name) => name.includes(`-${process.pid}-`))
+    .map((name) => join(tmpdir(), name, 'api'))
+    .filter((path) => existsSync(path))
+
+const get = async ({ kubectl }: Reader, command = METRICS, timeout = 5000) =>
+  await kubectl.ask(command, { timeout })
+
+test('pods and what they say are read without a kubectl for each', async () => {
+  const { asked, kubectls, reader } = reading((path) =>
+    path.endsWith('/metrics') ? new Response('up 1\n') : Response.json({ kind: 'PodList', items: [] }),
+  )
+  for (let i = 0; i < 5; i++) {
+    expect(await get(reader)).toEqual({ stdout: 'up 1\n', stderr: '', exitCode: 0 })
+    expect(JSON.parse((await get(reader, getPods(scope, 'chat'))).stdout)).toMatchObject({ items: [] })
+  }
+  expect(kubectls).toEqual([])
+  expect([...new Set(asked)]).toEqual([
+    'GET /api/v1/namespaces/chat/pods/a:9091/proxy/metrics',
+    'GET /api/v1/namespaces/chat/pods?labelSelector=app%3Dchat',
+  ])
+})
+
+test('nothing is begun until it is needed, and nothing is left', async () => {
+  const { reader, kubectls } = reading(() => Response.json({ kind: 'List', items: [] }))
+  await get(reader, getNamed('service/chat'))
+  expect(kubectls).toHaveLength(1)
+  expect(sockets()).toEqual([])
+  await get(reader)
+  const [socket = ''] = sockets()
+  expect(socket).not.toBe('')
+  await reader[Symbol.asyncDispose]()
+  expect(sockets()).toEqual([])
+  expect(Bun.spawnSync(['pgrep', '-f', socket]).stdout.toString()).toBe('')
+})
+
+test('what is refused is told by kubectl, in its words', async () => {
+  const message = 'pods "a" is forbidden: no'
+  const { reader, kubectls } = reading(() =>
+    Response.json(
+      { kind: 'Status', apiVersion: 'v1', status: 'Failure', reason: 'Forbidden', code: 403, message },
+      { status: 403 },
+    ),
+  )
+  expect(await get(reader)).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('(Forbidden)') })
+  expect(kubectls).toHaveLength(1)
+})
+
+test('another namespace, and what is no pod, is asked of kubectl: the proxy lets nothing else be read', async () => {
+  const { reader, kubectls } = reading(() => new Response('up 1\n'))
+  for (const path of ['/api/v1/namespaces/other/pods/a:1/proxy/metrics', '/api/v1/namespaces/chat/secrets/a'])
+    expect(await get(reader, ['kubectl', 'get', `--raw=${path}`])).toMatchObject({ stdout: 'up 1\n' })
+  expect(kubectls).toHaveLength(2)
+})
+
+test('a pod that stalls gets its time once', async () => {
+  const { reader, kubectls } = reading(() => new Promise(() => {}))
+  const begun = performance.now()
+  expect(await get(reader, METRICS, 700)).toMatchObject({ exitCode: 124 })
+  expect(performance.now() - begun).toBeLessThan(5000)
+  expect(kubectls).toEqual([])
+})
+
+test('an interrupt ends what is asked', async () => {
+  const { reader, abort } = reading(() => new Promise(() => {}))
+  const asked = get(reader, METRICS, 60_000)
+  await Bun.sleep(500)
+  abort.abort(new Error('Ctrl-C'))
+  const begun = performance.now()
+  await asked.catch(() => {})
+  expect(performance.now() - begun).toBeLessThan(5000)
+})
+
+test('where no proxy begins, or it has ended, kubectl is asked', async () => {
+  const none = reading(() => new Response('up 1\n'), { start: () => Promise.reject(new Error('no sh')) })
+  for (let i = 0; i < 2; i++) expect(await get(none.reader)).toMatchObject({ stdout: 'up 1\n' })
+  expect(none.kubectls).toHaveLength(2)
+  const killed = reading(() => new Response('up 1\n'))
+  await get(killed.reader)
+  const [socket = ''] = sockets()
+  Bun.spawnSync(['pkill', '-KILL', '-f', socket])
+  expect(await get(killed.reader)).toMatchObject({ stdout: 'up 1\n' })
+  expect(killed.kubectls).toHaveLength(1)
+})
