@@ -62,6 +62,7 @@ function judged(runs: Run[], settings: Settings, forwarded = false): string[] {
 describe('judge', () => {
   const scores = { performance: 0.8 }
   const FORWARDED = "; measured through a port-forward, so not the application's time alone"
+  const BUSY = "; measured on a machine with a load of 40 on 2 cores, so not the application's time alone"
   test.each<[string, string[], string[]]>([
     ['good', judged([run(0.8)], { scores }), ['passed: performance: 0.8; it lost most by a, b, c']],
     ['perfect', judged([run(1)], { scores }), ['passed: performance: 1']],
@@ -121,6 +122,23 @@ describe('judge', () => {
         `inconclusive: lcp: 200 millisecond${FORWARDED}`,
         'failed: dom: 200 element',
       ],
+    ],
+    [
+      'slow, of three runs on a machine that was busy for one',
+      judged([run(0.5, 200), run(0.5, 200, { hindered: 'with a load of 40 on 2 cores' }), run(0.5, 200)], {
+        scores,
+        audits: { lcp: 100, dom: 100 },
+      }),
+      [
+        `inconclusive: performance: 0.5 (0.5, 0.5, 0.5); it lost most by a, b, c${BUSY}`,
+        `inconclusive: lcp: 200 millisecond (200, 200, 200)${BUSY}`,
+        'failed: dom: 200 element (200, 200, 200)',
+      ],
+    ],
+    [
+      'fast on a machine that is busy',
+      judged([run(1, 1, { hindered: 'with a load of 40 on 2 cores' })], { scores, audits: { lcp: 1 } }),
+      ['passed: performance: 1', 'passed: lcp: 1 millisecond'],
     ],
     [
       'fast through a port-forward',

@@ -3,6 +3,7 @@
  * even a deployment's lock renewed. Takes a request on standard input, and says `run 2 of 3` as it goes on.
  */
 import { mkdir, writeFile } from 'node:fs/promises'
+import { cpus, loadavg } from 'node:os'
 import { join } from 'node:path'
 import { launch } from 'chrome-launcher'
 import lighthouse, { generateReport, type Flags, type Result } from 'lighthouse'
@@ -42,6 +43,21 @@ async function measure(asked: Request): Promise<Run[]> {
   }
 }
 
+/** Programs that want a core, to each core: with more, a page that is fast is measured as slow. */
+const BUSY = 4
+/** Where Lighthouse itself warns of a slow processor (its `SLOW_CPU_BENCHMARK_INDEX_THRESHOLD`). */
+const SLOW = 1000
+
+/** The load is of the last minute; where a system has none, 0. */
+function hindrance({ benchmarkIndex }: Result['environment']): string | undefined {
+  const [load = 0] = loadavg()
+  const cores = cpus().length
+  if (load > BUSY * cores) return `with a load of ${load.toFixed(1)} on ${cores} cores`
+  return benchmarkIndex < SLOW
+    ? `whose processor is slow (${benchmarkIndex}; Lighthouse wants ${SLOW})`
+    : undefined
+}
+
 function flags({ url, categories, audits }: Request, port: number): Flags {
   const skipAudits = [...PICTURES, ...(url.startsWith('http:') ? HTTPS_ONLY : [])]
   return {
@@ -64,7 +80,9 @@ async function report(results: readonly Result[], folder: string): Promise<void>
   await writeFile(join(folder, 'report.json'), generateReport(shown, 'json'))
 }
 
-function summary({ runtimeError, finalDisplayedUrl, categories, audits }: Result, asked: Request): Run {
+function summary(result: Result, asked: Request): Run {
+  const { runtimeError, finalDisplayedUrl, categories, audits, environment } = result
+  const hindered = hindrance(environment)
   const scores = Object.values(categories).map(({ id, score, auditRefs }) => {
     const lost = auditRefs.map(({ id, weight }) => ({ id, lost: weight * (1 - (audits[id]?.score ?? 1)) }))
     const worst = lost.filter(({ lost }) => lost > 0).toSorted((a, b) => b.lost - a.lost)
@@ -77,6 +95,7 @@ function summary({ runtimeError, finalDisplayedUrl, categories, audits }: Result
   return {
     ...(runtimeError && { error: `${runtimeError.code}: ${runtimeError.message.replace(ADVICE, '')}` }),
     ...(finalDisplayedUrl && { arrived: finalDisplayedUrl }),
+    ...(hindered && { hindered }),
     categories: Object.fromEntries(scores),
     audits: Object.fromEntries(figures),
   }

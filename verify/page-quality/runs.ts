@@ -19,6 +19,8 @@ const run = z.object({
   error: z.string().optional(),
   /** Where redirects led to. */
   arrived: z.string().optional(),
+  /** What of this machine makes a page slow that is not, in words: its load, its processor. */
+  hindered: z.string().optional(),
   /** Of each category, its score and what cost it most. */
   categories: z.record(z.string(), z.object({ score: z.number().nullable(), worst: z.array(z.string()) })),
   audits: z.record(z.string(), z.object({ value: z.number().nullable(), unit: z.string() })),
