@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import type { Sample } from '../../verify/performance/lane.ts'
-import { compare } from '../../verify/performance/comparison.ts'
+import { blocksOf, compare } from '../../verify/performance/comparison.ts'
 import { seeded } from './random.ts'
 
 const samples = (count: number, ms: (i: number) => number, duration = 20_000): Sample[] =>
@@ -65,6 +65,14 @@ describe('of 1,000 requests to each', () => {
     expect(share(30, () => slower(path(0.06), path(0.001)))).toBeGreaterThan(0.9)
   })
 })
+
+test.each([
+  [60_000, { length: 1000, blocks: 60 }],
+  [20_500, { length: 1000, blocks: 21 }],
+  [20_000, { length: 1000, blocks: 20 }],
+  [5000, { length: 250, blocks: 20 }],
+  [200, { length: 10, blocks: 20 }],
+])('%d ms are compared by enough blocks', (end, wanted) => expect(blocksOf(end)).toEqual(wanted))
 
 describe('what would have been noticed', () => {
   test.each([

@@ -93,6 +93,12 @@ export interface Compared {
   noticed: number
 }
 
+/** A run of so many ms in blocks of a second, or of less where it would be too few of them. Pure. */
+export function blocksOf(end: number): { length: number; blocks: number } {
+  const length = Math.min(1000, end / LEAST_BLOCKS)
+  return { length, blocks: Math.ceil(end / length) }
+}
+
 /**
  * Pure, and the same runs give the same answer. `times` is how many times live's is too slow, `excused` what idle may
  * be slower by besides (ms).
@@ -105,8 +111,7 @@ export function compare(
 ): Compared[] {
   const [ours, theirs] = [served(idle), served(live)]
   const end = 1 + [...ours, ...theirs].reduce((last, { due }) => Math.max(last, due), 0)
-  const length = Math.min(1000, end / LEAST_BLOCKS)
-  const blocks = Math.ceil(end / length)
+  const { length, blocks } = blocksOf(end)
   const mine = quantiles(ours, percentiles, length, blocks)
   const yours = quantiles(theirs, percentiles, length, blocks)
   const once = new Uint32Array(blocks).fill(1)
