@@ -493,6 +493,31 @@ describe('a question that was not answered is no pass', () => {
     },
   )
 
+  // [to another who reads, to nobody who reads, to another who removes, to nobody who removes, its owner at last]
+  test.each<[number[]]>([
+    [[403, 401, 403, 401, 200]],
+    [[404, 403, 404, 403, 204]],
+    [[403, 404, 405, 404, 404]],
+    [[403, 401, 403, 405, 410]],
+  ])('each way to refuse what is another’s is one: %j', async (statuses) => {
+    const app = application(new Set())
+    let owner = ''
+    await using server = await serve(async (call) => {
+      const [, session = ''] = /session=([^;]+)/.exec(call.headers.cookie ?? '') ?? []
+      if (call.method === 'POST' && call.path === '/api/notes') owner = session
+      if (!call.path.startsWith('/api/notes/') || !['GET', 'DELETE'].includes(call.method))
+        return await app(call)
+      if (session === owner) {
+        const reply = await app(call)
+        return call.method === 'DELETE' ? { ...reply, status: statuses[4]! } : reply
+      }
+      const kind = (call.method === 'DELETE' ? 2 : 0) + (session === '' ? 1 : 0)
+      return { status: statuses[kind]!, body: 'no' }
+    })
+    const { results } = await check(server.url, settings())
+    expect(results.find(({ name }) => name === 'other-users-data')).toMatchObject({ verdict: 'passed' })
+  })
+
   test('a server that is not there: one sentence, and no forty attempts', async () => {
     const server = await serve(() => ({}))
     await server[Symbol.asyncDispose]()
