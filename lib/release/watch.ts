@@ -52,10 +52,10 @@ export interface Watch {
 export class Hurt extends DeployError {}
 
 /**
- * For so many readings the lock is held after each renewal: a kubectl each five seconds, as for a switch, would be most of
- * what a watch takes of a core. Who comes after one that was killed waits as long.
+ * For so many readings, and a minute at the most, the lock is held after each renewal: a kubectl each five seconds, as for a
+ * switch, would be most of what a watch takes of a core. Who comes after one that was killed waits as long.
  */
-const HELD_FOR = 4
+const HELD_FOR = { readings: 4, most: 60_000 }
 
 /** How often it is asked whether the old color has recovered, too, in ms. */
 const HELD = 10_000
@@ -72,7 +72,7 @@ export async function watching<T>(
 ): Promise<T> {
   const { journal, clock, log, lock } = attempt
   const { entry } = journal
-  await lock.lengthen(HELD_FOR * settings.every)
+  await lock.lengthen(Math.min(HELD_FOR.readings * settings.every, HELD_FOR.most))
   const eyes = await openEyes(attempt, settings, sides, entry.bake ?? {})
   try {
     const record = (entry.bake ??= await begun(attempt, settings, sides, eyes))

@@ -29,6 +29,20 @@ test('a healthy release passes, both watches are steps, and each reading is in t
   ])
 })
 
+test.each([
+  ['for four readings', { every: EVERY }, 21],
+  ['no less than lock', { every: 2003 }, 15],
+  ['and a minute at the most', { every: 60_000 }, 60],
+])('while it is watched the lock is held %s after each renewal', async (_, more, held) => {
+  await using rehearsal = await baking(undefined, more)
+  const durations = new Set<unknown>()
+  rehearsal.clock.during.set(more.every, () => {
+    durations.add(rehearsal.cluster.object('Lease', `${APP}-deploy`).spec?.['leaseDurationSeconds'])
+  })
+  await go(rehearsal)
+  expect([...durations]).toEqual([held])
+})
+
 test('without anything to read but the live URL it is said what is not watched', async () => {
   await using rehearsal = await baking()
   await go(rehearsal)
