@@ -378,6 +378,18 @@ test.each([
   ['not there', '<p>hello</p>', undefined],
 ])('reflected input, %s', (_, html, expected) => expect(weight(reflection(html, 'zxabc'))).toBe(expected))
 
+test('reflected input and a policy say what is wrong with them', () => {
+  const page = 'writes the address into the page unescaped'
+  expect(reflection(`<p>zxabc"'<zx></p>`, 'zxabc')).toBe(`${page}, as a tag`)
+  expect(reflection('<input value="zxabc"\'&lt;zx&gt;">', 'zxabc')).toBe(`${page}, inside an attribute`)
+  expect(contentSecurityPolicy('default-src')).toMatchObject({
+    problem: expect.stringContaining('no object-src'),
+  })
+  expect(contentSecurityPolicy("script-src 'self'")).toMatchObject({
+    problem: expect.stringContaining('no object-src'),
+  })
+})
+
 test.each([
   ['https://evil.invalid/', 'own'],
   ['//evil.invalid/', 'own'],
