@@ -378,6 +378,18 @@ test.each([
   ['not there', '<p>hello</p>', undefined],
 ])('reflected input, %s', (_, html, expected) => expect(weight(reflection(html, 'zxabc'))).toBe(expected))
 
+test('a flag of three characters is no session, whatever it is called', () => {
+  expect(isSession({ name: 'logged_in_auth', value: 'yes' }, true)).toBe(false)
+  expect(isSession({ name: 'logged_in_auth', value: 'true' }, true)).toBe(true)
+})
+
+test('a cookie of eight characters is a secret, a shorter one is a setting', () => {
+  const secrets = new Secrets()
+  secrets.addCookies(['a=12345678; Path=/', 'b=1234567'])
+  expect(secrets.redact('12345678 1234567')).toMatch(/^\S+ 1234567$/)
+  expect(secrets.redact('12345678')).not.toContain('1234567')
+})
+
 test('reflected input and a policy say what is wrong with them', () => {
   const page = 'writes the address into the page unescaped'
   expect(reflection(`<p>zxabc"'<zx></p>`, 'zxabc')).toBe(`${page}, as a tag`)

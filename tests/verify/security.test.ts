@@ -493,6 +493,47 @@ describe('a question that was not answered is no pass', () => {
     },
   )
 
+  test('a session is the cookie without which nobody is let in, whatever it is called', async () => {
+    const app = application(new Set())
+    const tokens: string[] = []
+    const theme = 'session_theme=dark-as-the-night-is; Path=/; HttpOnly; SameSite=Strict'
+    await using server = await serve(async (call) => {
+      const [, index] = /\bk=k(\d+)/.exec(call.headers.cookie ?? '') ?? []
+      const cookie = index === undefined ? '' : `session=${tokens[Number(index)] ?? ''}`
+      const reply = await app({ ...call, headers: { ...call.headers, cookie } })
+      const [, token] = /session=([^;]+)/.exec([reply.headers?.['set-cookie'] ?? []].flat()[0] ?? '') ?? []
+      if (token === undefined) return reply
+      return {
+        ...reply,
+        headers: { 'set-cookie': [theme, `k=k${tokens.push(token) - 1}; Path=/; SameSite=Strict`] },
+      }
+    })
+    const { results } = await check(server.url, settings())
+    expect(results.find(({ name }) => name === 'cookie-flags')).toMatchObject({
+      verdict: 'failed',
+      seen: expect.stringContaining('sets the cookie k without HttpOnly'),
+    })
+  })
+
+  test.each([
+    [401, 'failed', 5],
+    [500, 'inconclusive', 1],
+  ] as const)(
+    'wrong passwords that are answered %d: %s, after %d attempts',
+    async (status, verdict, attempts) => {
+      const app = application(new Set(['sign-in-rate-limit']))
+      let tried = 0
+      await using server = await serve(async (call) => {
+        if (!call.body.includes('"wrong-')) return await app(call)
+        tried++
+        return { status, body: 'no' }
+      })
+      const { results } = await check(server.url, settings())
+      expect(results.find(({ name }) => name === 'sign-in-rate-limit')?.verdict).toBe(verdict)
+      expect(tried).toBe(attempts)
+    },
+  )
+
   // [to another who reads, to nobody who reads, to another who removes, to nobody who removes, its owner at last]
   test.each<[number[]]>([
     [[403, 401, 403, 401, 200]],
@@ -514,8 +555,9 @@ describe('a question that was not answered is no pass', () => {
       const kind = (call.method === 'DELETE' ? 2 : 0) + (session === '' ? 1 : 0)
       return { status: statuses[kind]!, body: 'no' }
     })
-    const { results } = await check(server.url, settings())
+    const { results, words } = await check(server.url, settings())
     expect(results.find(({ name }) => name === 'other-users-data')).toMatchObject({ verdict: 'passed' })
+    expect(words).toMatch(/GET \/api\/notes\/\S+ \(with the session of alice\) → 200/)
   })
 
   test('a server that is not there: one sentence, and no forty attempts', async () => {
