@@ -53,7 +53,9 @@ export function list(store: Store, request: ApiRequest): JsonMap {
     .map((object) => present(store, request, object))
   const { items, metadata } = page(all, query, store.version)
   if (wantsTable(headers)) return toTable(resource.kind, items, metadata, query.get('includeObject'))
-  return { kind: `${resource.kind}List`, apiVersion: groupVersion(group, version), metadata, items }
+  // What a list is of stands on the list alone; kubectl writes it on each of them.
+  const bare = items.map(({ kind: _kind, apiVersion: _version, ...item }) => item)
+  return { kind: `${resource.kind}List`, apiVersion: groupVersion(group, version), metadata, items: bare }
 }
 
 /** In the order of etcd's keys. */

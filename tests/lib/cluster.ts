@@ -189,7 +189,11 @@ export class Cluster implements Shell {
     const [what = ''] = args
     if (what === 'events') return said('')
     const [, app] = /^--raw=.*\/pods\?labelSelector=app%3D(.+)$/.exec(what) ?? []
-    if (app !== undefined) return this.#get(['pods', `--selector=app=${app}`])
+    if (app !== undefined) {
+      // As the server has it, without kubectl: no item names its kind.
+      const pods = this.all('Pod').filter((pod) => matches(pod, `app=${app}`))
+      return said(JSON.stringify({ items: pods.map(({ kind: _, ...pod }) => pod) }))
+    }
     const selector = args.find((arg) => arg.startsWith('--selector='))?.slice('--selector='.length)
     if (what.includes('/')) {
       const wanted = args.filter((arg) => arg.includes('/'))
