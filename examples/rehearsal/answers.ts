@@ -40,7 +40,13 @@ const record = z.looseObject({
     .looseObject({
       verdict: z.string().optional(),
       reason: z.string().optional(),
-      readings: z.array(z.looseObject({ ms: z.number() })),
+      /** `live` and `old`, each [bad, total]. */
+      readings: z.array(
+        z.looseObject({
+          ms: z.number(),
+          counts: z.record(z.string(), z.record(z.string(), z.tuple([z.number(), z.number()]))),
+        }),
+      ),
     })
     .optional(),
 })

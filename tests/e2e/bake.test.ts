@@ -80,6 +80,9 @@ safely('a healthy release passes', async () => {
   expect(healthy.stderr).toContain('Watch green beside blue for 6 s')
   const [record] = await workspace.history()
   expect(record).toMatchObject({ outcome: 'succeeded', bake: { verdict: 'passed' } })
+  // By the pods' own words, of each reading but those in which nobody came.
+  const counted = record?.bake?.readings.map(({ counts }) => counts['errors']?.live?.[1] ?? 0) ?? []
+  expect(counted.filter((requests) => requests > 0).length).toBeGreaterThan(counted.length / 2)
 })
 
 safely('what both colors meet is no reason to go back', async () => {

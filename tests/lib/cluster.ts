@@ -192,7 +192,7 @@ export class Cluster implements Shell {
     if (app !== undefined) {
       // As the server has it, without kubectl: no item names its kind.
       const pods = this.all('Pod').filter((pod) => matches(pod, `app=${app}`))
-      return said(JSON.stringify({ items: pods.map(({ kind: _, ...pod }) => pod) }))
+      return said(JSON.stringify({ items: pods.map((pod) => ({ ...pod, kind: undefined })) }))
     }
     const selector = args.find((arg) => arg.startsWith('--selector='))?.slice('--selector='.length)
     if (what.includes('/')) {
