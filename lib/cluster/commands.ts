@@ -49,12 +49,18 @@ const SERVER_SIDE = ['--server-side', '--force-conflicts', `--field-manager=${FI
 export const get = (resources: readonly string[], ...flags: string[]): Command =>
   kubectl('get', resources.join(','), ...flags, ...JSON_OUTPUT)
 
+/** The kinds of an application's objects that decide, and where the API server has them. */
+const OF_APP = {
+  services: ['Service', 'api/v1'],
+  deployments: ['Deployment', 'apis/apps/v1'],
+  replicasets: ['ReplicaSet', 'apis/apps/v1'],
+  pods: ['Pod', 'api/v1'],
+  horizontalpodautoscalers: ['HorizontalPodAutoscaler', 'apis/autoscaling/v1'],
+  leases: ['Lease', 'apis/coordination.k8s.io/v1'],
+} as const
+
 /** Everything that decides: both Services, both colors, the lock. */
-export const getApp = (app: string): Command =>
-  get(
-    ['services', 'deployments', 'replicasets', 'pods', 'horizontalpodautoscalers', 'leases'],
-    `--selector=app=${app}`,
-  )
+export const getApp = (app: string): Command => get(Object.keys(OF_APP), `--selector=app=${app}`)
 
 export const getNamed = (...names: string[]): Command =>
   kubectl('get', ...names, '--ignore-not-found', ...JSON_OUTPUT)
@@ -71,12 +77,13 @@ export const getFromPod = (namespace: string, pod: string, port: number, path: s
 export const getUsage = (namespace: string, app: string): Command =>
   kubectl('get', `--raw=/apis/metrics.k8s.io/v1beta1/namespaces/${namespace}/pods?labelSelector=app%3D${app}`)
 
-/** The API server on a socket, as far as it is about reading a namespace's pods. */
-export const proxyOfPods = ({ namespace }: Scope, socket: string): Command =>
+/** The API server on a socket, as far as it is about reading what `getApp` and `getPods` ask for. */
+export const proxyOfApp = ({ namespace }: Scope, socket: string): Command =>
   kubectl(
     'proxy',
     `--unix-socket=${socket}`,
-    `--accept-paths=^/api/v1/namespaces/${namespace}/pods($|/)`,
+    `--accept-paths=^/(${[...new Set(Object.values(OF_APP).map(([, group]) => group))].join('|')})` +
+      `/namespaces/${namespace}/(${Object.keys(OF_APP).join('|')})($|/)`,
     '--reject-methods=^(POST|PUT|PATCH|DELETE)$',
   )
 
@@ -84,6 +91,19 @@ export const proxyOfPods = ({ namespace }: Scope, socket: string): Command =>
 export function rawPath(command: Command): string | undefined {
   const raw = command.includes('get') ? command.find((word) => word.startsWith('--raw=/api/')) : undefined
   return raw?.slice('--raw='.length)
+}
+
+/** The lists of which `getApp` is made, each with the kind that none of its items names. */
+export function listsOf(
+  { namespace }: Scope,
+  command: Command,
+): { kind: string; path: string }[] | undefined {
+  const selector = command.find((word) => word.startsWith('--selector='))?.slice('--selector='.length)
+  if (!command.includes('get') || !command.includes(Object.keys(OF_APP).join(','))) return undefined
+  return Object.entries(OF_APP).map(([resource, [kind, group]]) => ({
+    kind,
+    path: `/${group}/namespaces/${namespace}/${resource}?labelSelector=${encodeURIComponent(selector ?? '')}`,
+  }))
 }
 
 export const currentContext = (): Command => kubectl('config', 'current-context')

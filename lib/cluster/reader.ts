@@ -1,12 +1,14 @@
 /**
  * For who reads the same again and again: by way of one `kubectl proxy` an answer takes a ms of a core, by a kubectl of its
- * own fifty. It listens on a socket that only this user reaches, lets nothing but pods be read, and ends with this process.
+ * own fifty. It listens on a socket that only this user reaches, lets nothing but the application's objects be read, and ends with this process.
  * What it does not answer well a kubectl is asked for, whose words say why.
  */
 import { join } from 'node:path'
+import { z } from 'zod'
 import type { Command, Output, RunOptions, Shell } from '../command.ts'
+import { parseJson } from '../json.ts'
 import { temporaryFolder } from '../temporary.ts'
-import { KUBECTL_VARIABLES, proxyOfPods, rawPath, scoped } from './commands.ts'
+import { KUBECTL_VARIABLES, listsOf, proxyOfApp, rawPath, scoped } from './commands.ts'
 import { Kubectl } from './kubectl.ts'
 import type { World } from './world.ts'
 
@@ -17,7 +19,7 @@ const BEGINS_WITHIN = 6_000
 const WITHIN = 15_000
 
 export interface Reader extends AsyncDisposable {
-  /** The same cluster. What is got of pods by `--raw` comes by way of the proxy, which the first of it starts. */
+  /** The same cluster. `getApp`, and what is got by `--raw`, come by way of the proxy, which the first of them starts. */
   kubectl: Kubectl
 }
 
@@ -25,10 +27,12 @@ export function openReader({ kubectl: { scope }, shell, clock, signal }: World):
   let proxy: Promise<Proxy> | undefined
   const read: Shell['read'] = async (command, options) => {
     const path = rawPath(command)
-    if (path === undefined) return await shell.read(command, options)
-    proxy ??= startProxy(shell, (socket) => scoped(scope, proxyOfPods(scope, socket)))
+    const lists = listsOf(scope, command)
+    if (path === undefined && lists === undefined) return await shell.read(command, options)
+    proxy ??= startProxy(shell, (socket) => scoped(scope, proxyOfApp(scope, socket)))
     // One that did not begin is not begun again: the next kubectl is asked at once.
-    const answer = await proxy.then(({ get }) => get(path, options)).catch(() => undefined)
+    const { get } = await proxy.catch(() => ({ get: () => Promise.resolve(undefined) }))
+    const answer = await (lists ? together(lists, get, options) : get(path ?? '', options))
     return answer ?? (await shell.read(command, options))
   }
   return {
@@ -37,9 +41,11 @@ export function openReader({ kubectl: { scope }, shell, clock, signal }: World):
   }
 }
 
+/** Undefined for what is not answered well. */
+type Get = (path: string, options?: Pick<RunOptions, 'signal' | 'timeout'>) => Promise<Output | undefined>
+
 interface Proxy {
-  /** Undefined for what is not answered well. */
-  get: (path: string, options?: Pick<RunOptions, 'signal' | 'timeout'>) => Promise<Output | undefined>
+  get: Get
   stop: () => Promise<void>
 }
 
@@ -57,6 +63,26 @@ async function startProxy(shell: Shell, command: (socket: string) => Command): P
     await stops.disposeAsync()
     throw error
   }
+}
+
+const list = z.object({ items: z.array(z.looseObject({})) })
+
+/** As a kubectl makes one list of several. */
+async function together(
+  lists: readonly { kind: string; path: string }[],
+  get: Get,
+  options?: RunOptions,
+): Promise<Output | undefined> {
+  const found = await Promise.all(
+    lists.map(async ({ kind, path }) => {
+      const { data } = list.safeParse(parseJson((await get(path, options))?.stdout ?? ''))
+      return data?.items.map((item) => ({ kind, ...item }))
+    }),
+  )
+  const items = found.flatMap((some) => some ?? [])
+  return found.includes(undefined)
+    ? undefined
+    : { stdout: JSON.stringify({ items }), stderr: '', exitCode: 0 }
 }
 
 async function got(

@@ -3,6 +3,7 @@
  * the same requests to the color that was left, which say whether going back would help.
  */
 import type { Color, Place } from '../app/color.ts'
+import type { Kubectl } from '../cluster/kubectl.ts'
 import { openReader } from '../cluster/reader.ts'
 import { sentence } from '../errors.ts'
 import type { Count } from '../monitor/judge.ts'
@@ -16,6 +17,8 @@ import { observe } from '../app/observe.ts'
 import type { Attempt } from './attempt.ts'
 
 export interface Eyes {
+  /** By which the cluster is looked at again and again. */
+  kubectl: Kubectl
   source: Source
   slow: number | undefined
   notCovered: string[]
@@ -52,6 +55,7 @@ export async function openEyes(
   const seen = counter(live)
   const reader = stops.move()
   return {
+    kubectl,
     source,
     slow,
     notCovered,

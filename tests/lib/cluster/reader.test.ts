@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../../../lib/clock.ts'
 import { shell, type Command, type Shell } from '../../../lib/command.ts'
-import { getFromPod, getNamed, getPods } from '../../../lib/cluster/commands.ts'
+import { getApp, getFromPod, getNamed, getPods } from '../../../lib/cluster/commands.ts'
 import { Kubectl } from '../../../lib/cluster/kubectl.ts'
 import { openReader, type Reader } from '../../../lib/cluster/reader.ts'
 import { temporaryFolder } from '../../../lib/temporary.ts'
@@ -89,6 +89,33 @@ test('pods and what they say are read without a kubectl for each', async () => {
     'GET /api/v1/namespaces/chat/pods/a:9091/proxy/metrics',
     'GET /api/v1/namespaces/chat/pods?labelSelector=app%3Dchat',
   ])
+})
+
+test('all that is the application’s, as a kubectl puts it together', async () => {
+  const kinds = { services: 'Service', deployments: 'Deployment', leases: 'Lease' }
+  const { asked, kubectls, reader } = reading((path) => {
+    const [, , , group, resource = ''] = /^\/(api|apis)\/(.+)\/namespaces\/(chat)\/(\w+)$/.exec(path) ?? []
+    const found = group === 'chat' && resource in kinds
+    return Response.json({
+      items: found ? [{ metadata: { name: resource } }, { metadata: { name: 'b' } }] : [],
+    })
+  })
+  const answer = await get(reader, getApp('chat app'))
+  const { items } = JSON.parse(answer.stdout) as { items: { kind: string; metadata: { name: string } }[] }
+  expect(items.map(({ kind, metadata }) => `${kind}/${metadata.name}`)).toEqual(
+    Object.entries(kinds).flatMap(([name, kind]) => [`${kind}/${name}`, `${kind}/b`]),
+  )
+  expect(asked).toHaveLength(6)
+  expect(asked.every((one) => one.endsWith('?labelSelector=app%3Dchat%20app'))).toBe(true)
+  expect(kubectls).toEqual([])
+})
+
+test('where one of them is refused, kubectl is asked for all', async () => {
+  const { reader, kubectls } = reading((path) =>
+    path.endsWith('/leases') ? new Response('no', { status: 403 }) : Response.json({ items: [] }),
+  )
+  expect(await get(reader, getApp('chat'))).toMatchObject({ exitCode: 1 })
+  expect(kubectls).toHaveLength(1)
 })
 
 test('nothing is begun until it is needed, and nothing is left', async () => {
