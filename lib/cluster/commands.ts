@@ -50,24 +50,20 @@ export const get = (resources: readonly string[], ...flags: string[]): Command =
   kubectl('get', resources.join(','), ...flags, ...JSON_OUTPUT)
 
 /** The kinds of an application's objects that decide, and where the API server has them. */
-const OF_APP = {
+const OF_APP: Record<string, [kind: string, group: string]> = {
   services: ['Service', 'api/v1'],
   deployments: ['Deployment', 'apis/apps/v1'],
   replicasets: ['ReplicaSet', 'apis/apps/v1'],
   pods: ['Pod', 'api/v1'],
   horizontalpodautoscalers: ['HorizontalPodAutoscaler', 'apis/autoscaling/v1'],
   leases: ['Lease', 'apis/coordination.k8s.io/v1'],
-} as const
+}
 
 /** Everything that decides: both Services, both colors, the lock. */
 export const getApp = (app: string): Command => get(Object.keys(OF_APP), `--selector=app=${app}`)
 
 export const getNamed = (...names: string[]): Command =>
   kubectl('get', ...names, '--ignore-not-found', ...JSON_OUTPUT)
-
-/** The app's pods as the API server's own list, which `Reader` reads without a kubectl. */
-export const getPods = ({ namespace }: Scope, app: string): Command =>
-  kubectl('get', `--raw=/api/v1/namespaces/${namespace}/pods?labelSelector=app%3D${app}`)
 
 /** What a pod answers, by way of the API server: nothing need be reachable from here. */
 export const getFromPod = (namespace: string, pod: string, port: number, path: string): Command =>
@@ -77,7 +73,7 @@ export const getFromPod = (namespace: string, pod: string, port: number, path: s
 export const getUsage = (namespace: string, app: string): Command =>
   kubectl('get', `--raw=/apis/metrics.k8s.io/v1beta1/namespaces/${namespace}/pods?labelSelector=app%3D${app}`)
 
-/** The API server on a socket, as far as it is about reading what `getApp` and `getPods` ask for. */
+/** The API server on a socket, as far as it is about reading what `getApp` asks for, and what pods answer. */
 export const proxyOfApp = ({ namespace }: Scope, socket: string): Command =>
   kubectl(
     'proxy',
@@ -93,17 +89,20 @@ export function rawPath(command: Command): string | undefined {
   return raw?.slice('--raw='.length)
 }
 
-/** The lists of which `getApp` is made, each with the kind that none of its items names. */
+/** The lists of which a `get` of such kinds by a selector is made, each with the kind that none of its items names. */
 export function listsOf(
   { namespace }: Scope,
   command: Command,
 ): { kind: string; path: string }[] | undefined {
-  const selector = command.find((word) => word.startsWith('--selector='))?.slice('--selector='.length)
-  if (!command.includes('get') || !command.includes(Object.keys(OF_APP).join(','))) return undefined
-  return Object.entries(OF_APP).map(([resource, [kind, group]]) => ({
-    kind,
-    path: `/${group}/namespaces/${namespace}/${resource}?labelSelector=${encodeURIComponent(selector ?? '')}`,
-  }))
+  const [resources = '', selector = '', ...rest] = command.slice(command.indexOf('get') + 1)
+  const chosen = /^--selector=(.+)$/.exec(selector)?.[1]
+  if (!command.includes('get') || chosen === undefined || rest.join() !== JSON_OUTPUT.join()) return undefined
+  const lists = resources.split(',').map((resource) => {
+    const [kind, group] = OF_APP[resource] ?? []
+    const path = `/${group}/namespaces/${namespace}/${resource}?labelSelector=${encodeURIComponent(chosen)}`
+    return kind === undefined ? undefined : { kind, path }
+  })
+  return lists.includes(undefined) ? undefined : lists.filter((one) => one !== undefined)
 }
 
 export const currentContext = (): Command => kubectl('config', 'current-context')

@@ -1,7 +1,7 @@
 /**
  * For who reads the same again and again: by way of one `kubectl proxy` an answer takes a ms of a core, by a kubectl of its
- * own fifty. It listens on a socket that only this user reaches, lets nothing but the application's objects be read, and ends with this process.
- * What it does not answer well a kubectl is asked for, whose words say why.
+ * own fifty. It listens on a socket that only this user reaches, lets nothing but the application's objects be read, and
+ * ends with this process. What it does not answer well a kubectl is asked for, whose words say why.
  */
 import { join } from 'node:path'
 import { z } from 'zod'
@@ -15,11 +15,11 @@ import type { World } from './world.ts'
 /** ms until it listens: first it asks the server for its version. */
 const BEGINS_WITHIN = 6_000
 
-/** ms for an answer, where nothing else is said. */
+/** ms for an answer at the most, as a kubectl has it. */
 const WITHIN = 15_000
 
 export interface Reader extends AsyncDisposable {
-  /** The same cluster. `getApp`, and what is got by `--raw`, come by way of the proxy, which the first of them starts. */
+  /** The same cluster. What `getApp` asks for, and what is got by `--raw`, comes by way of the proxy, which the first of them starts. */
   kubectl: Kubectl
 }
 
@@ -73,16 +73,16 @@ async function together(
   get: Get,
   options?: RunOptions,
 ): Promise<Output | undefined> {
-  const found = await Promise.all(
-    lists.map(async ({ kind, path }) => {
-      const { data } = list.safeParse(parseJson((await get(path, options))?.stdout ?? ''))
-      return data?.items.map((item) => ({ kind, ...item }))
-    }),
+  const answers = await Promise.all(lists.map(({ path }) => get(path, options)))
+  const late = answers.find((answer) => answer?.exitCode === 124)
+  if (late) return late
+  const found = answers.map((answer, index) =>
+    list
+      .safeParse(parseJson(answer?.stdout ?? ''))
+      .data?.items.map((item) => ({ kind: lists[index]?.kind, ...item })),
   )
-  const items = found.flatMap((some) => some ?? [])
-  return found.includes(undefined)
-    ? undefined
-    : { stdout: JSON.stringify({ items }), stderr: '', exitCode: 0 }
+  if (found.includes(undefined)) return undefined
+  return { stdout: JSON.stringify({ items: found.flat() }), stderr: '', exitCode: 0 }
 }
 
 async function got(
@@ -90,7 +90,7 @@ async function got(
   path: string,
   { signal, timeout = WITHIN }: Pick<RunOptions, 'signal' | 'timeout'> = {},
 ): Promise<Output | undefined> {
-  const late = AbortSignal.timeout(timeout)
+  const late = AbortSignal.timeout(Math.min(timeout, WITHIN))
   try {
     const answer = await fetch(`http://localhost${path}`, {
       unix,

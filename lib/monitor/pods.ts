@@ -2,10 +2,9 @@
  * The pods' own /metrics, by way of the API server, for who has no Prometheus and for when there is none. A selector of
  * deploy.yaml is applied to them as Prometheus would, with the labels that its configuration gives to each pod.
  */
-import { z } from 'zod'
 import type { Place } from '../app/color.ts'
 import { quantity } from '../app/quantity.ts'
-import { getFromPod, getPods } from '../cluster/commands.ts'
+import { get, getFromPod } from '../cluster/commands.ts'
 import { isActive, pod as podForm, type Pod } from '../cluster/objects.ts'
 import { refusalOf } from '../cluster/refusal.ts'
 import type { World } from '../cluster/world.ts'
@@ -66,14 +65,11 @@ export async function hear(world: World): Promise<Heard | Unknown> {
   return heard.told.length > 0 ? heard : { unknown: why }
 }
 
-/** In the server's own list no item names its kind: kubectl adds that. */
-const listed = podForm.extend({ kind: z.literal('Pod').default('Pod') })
-
 /** In the order of their names. */
 async function runningPods({ environment, kubectl, signal }: World): Promise<Pod[] | Unknown> {
   try {
-    const command = getPods(kubectl.scope, environment.app)
-    const pods = await kubectl.objects(command, listed, { timeout: WITHIN_OF_A_POD })
+    const command = get(['pods'], `--selector=app=${environment.app}`)
+    const pods = await kubectl.objects(command, podForm, { timeout: WITHIN_OF_A_POD })
     const running = pods.filter((pod) => isActive(pod) && pod.status.phase === 'Running')
     if (running.length === 0) return { unknown: 'No pod of the app is running' }
     return running.toSorted((a, b) => a.metadata.name.localeCompare(b.metadata.name))

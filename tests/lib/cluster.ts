@@ -188,12 +188,6 @@ export class Cluster implements Shell {
   #get(args: string[]): Output {
     const [what = ''] = args
     if (what === 'events') return said('')
-    const [, app] = /^--raw=.*\/pods\?labelSelector=app%3D(.+)$/.exec(what) ?? []
-    if (app !== undefined) {
-      // As the server has it, without kubectl: no item names its kind.
-      const pods = this.all('Pod').filter((pod) => matches(pod, `app=${app}`))
-      return said(JSON.stringify({ items: pods.map((pod) => ({ ...pod, kind: undefined })) }))
-    }
     const selector = args.find((arg) => arg.startsWith('--selector='))?.slice('--selector='.length)
     if (what.includes('/')) {
       const wanted = args.filter((arg) => arg.includes('/'))

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../../../lib/clock.ts'
 import { shell, type Command, type Shell } from '../../../lib/command.ts'
-import { getApp, getFromPod, getNamed, getPods } from '../../../lib/cluster/commands.ts'
+import { get as listing, getApp, getFromPod, getNamed } from '../../../lib/cluster/commands.ts'
 import { Kubectl } from '../../../lib/cluster/kubectl.ts'
 import { openReader, type Reader } from '../../../lib/cluster/reader.ts'
 import { temporaryFolder } from '../../../lib/temporary.ts'
@@ -82,7 +82,9 @@ test('pods and what they say are read without a kubectl for each', async () => {
   )
   for (let i = 0; i < 5; i++) {
     expect(await get(reader)).toEqual({ stdout: 'up 1\n', stderr: '', exitCode: 0 })
-    expect(JSON.parse((await get(reader, getPods(scope, 'chat'))).stdout)).toMatchObject({ items: [] })
+    expect(JSON.parse((await get(reader, listing(['pods'], '--selector=app=chat'))).stdout)).toMatchObject({
+      items: [],
+    })
   }
   expect(kubectls).toEqual([])
   expect([...new Set(asked)]).toEqual([
@@ -156,6 +158,17 @@ test('a pod that stalls gets its time once', async () => {
   expect(await get(reader, METRICS, 700)).toMatchObject({ exitCode: 124 })
   expect(performance.now() - begun).toBeLessThan(5000)
   expect(kubectls).toEqual([])
+})
+
+test('so does a list; and what is asked in another way is kubectl’s', async () => {
+  const { reader, kubectls } = reading((path) =>
+    path.endsWith('/leases') ? new Promise(() => {}) : Response.json({ items: [] }),
+  )
+  expect(await get(reader, getApp('chat'), 700)).toMatchObject({ exitCode: 124 })
+  expect(kubectls).toEqual([])
+  await get(reader, listing(['pods'], '--selector=app=chat', '--field-selector=status.phase=Running'))
+  await get(reader, listing(['secrets'], '--selector=app=chat'))
+  expect(kubectls).toHaveLength(2)
 })
 
 test('an interrupt ends what is asked', async () => {
