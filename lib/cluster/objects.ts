@@ -33,6 +33,7 @@ const condition = z.object({
   status: z.string(),
   reason: z.string().default(''),
   message: z.string().default(''),
+  lastTransitionTime: z.string().nullish(),
 })
 
 const conditions = z.array(condition).default([])

@@ -24,8 +24,11 @@ export function arranged(scene: Scene): Case {
   const idle = live === 'blue' || live === 'green' ? other(live) : undefined
   const service = objects.find((one) => one.kind === 'Service' && one.metadata.name === site.app)
   const pods = objects.filter((one) => one.kind === 'Pod')
+  const tooEarly = idle !== undefined && !couldServe(observed.colors[idle], scene.asked)
   return {
     ...scene,
+    // Nothing of a color whose pods start anew, as those that were just left do.
+    answers: tooEarly ? scene.answers.filter((one) => one.at === 'live' || !isUnserved(one)) : scene.answers,
     observed,
     pods: new Map(pods.filter(isActive).map((pod) => [pod.metadata.name, pod])),
     ...(live && { live }),
@@ -33,6 +36,21 @@ export function arranged(scene: Scene): Case {
     ...(service?.kind === 'Service' && { service }),
   }
 }
+
+/** How long a ready pod may take to be behind the Service, in ms; the API's times are whole seconds. */
+const BEHIND = 2000
+
+/** Whether one of a color's ready pods had been ready for long enough when the addresses were asked. */
+const couldServe = ({ ready }: ColorState, asked: number): boolean =>
+  ready.length === 0 ||
+  ready.some(({ status: { conditions } }) => {
+    const since = conditions.find(({ type }) => type === 'Ready')?.lastTransitionTime
+    return !since || Date.parse(since) <= asked - BEHIND
+  })
+
+/** Nobody answered, or a proxy in nobody's place. */
+const isUnserved = ({ failure, status = 0 }: Answered): boolean =>
+  failure !== undefined || (status >= 502 && status <= 504)
 
 function liveOf({ site: { app, strategy } }: Scene, { service, switch: last }: Observed): Place | undefined {
   if (strategy === 'rolling') return 'plain'
@@ -78,18 +96,29 @@ export function hasManyErrors(about: Case, place: Place): boolean {
   return errorLines(about.logs[place] ?? [], about.now).length >= (well ? MANY.answered : MANY.unseen)
 }
 
-/** For so long after its creation a program may not listen yet, in ms. */
+/** For so long after its creation a program may not listen yet, and no probe may have told of it, in ms. */
 const STARTING = 20_000
+const UNTRIED = 5000
 
 /** What a probe said last. */
 export const lastProbe = (about: Case, pod: SeenPod): Happened | undefined =>
   eventsOf(about, pod).findLast(({ reason }) => reason === 'Unhealthy')
 
-/** It has not been there for long, and nothing listens yet. */
+/** It has not been there for long, and nothing listens yet, or nothing is known of it yet. */
 export function mayStart(about: Case, pod: SeenPod): boolean {
-  const young = about.now - Date.parse(pod.metadata.creationTimestamp ?? '') < STARTING
-  return young && /connection refused/.test(lastProbe(about, pod)?.message ?? '')
+  const age = about.now - Date.parse(pod.metadata.creationTimestamp ?? '')
+  const probe = lastProbe(about, pod)
+  return probe ? age < STARTING && /connection refused/.test(probe.message) : age < UNTRIED && isUntried(pod)
 }
+
+const isUntried = ({ spec, status }: SeenPod): boolean =>
+  spec.nodeName !== '' &&
+  status.containerStatuses.every(
+    ({ restartCount, state: { waiting, terminated } }) =>
+      restartCount === 0 &&
+      !terminated &&
+      (!waiting || ['ContainerCreating', 'PodInitializing'].includes(waiting.reason)),
+  )
 
 /** Where no user is, pods have their time to come up, as those of a color that was just left do. */
 const isStarting = (about: Case, place: Place): boolean =>
@@ -102,7 +131,8 @@ const isStarting = (about: Case, place: Place): boolean =>
 export function sickness(about: Case, place: Place): string[] {
   const state = stateOf(about, place)
   if (!state.deployment || wanted(state) === 0) return []
-  const wrong = answersOf(about, place).filter(isWrong).length
+  const answers = answersOf(about, place)
+  const wrong = answers.filter(isWrong)
   const errors = errorLines(about.logs[place] ?? [], about.now).length
   const bad = unready(about, place).length
   if (bad > 0 && state.refused === undefined && isStarting(about, place)) return []
@@ -110,7 +140,12 @@ export function sickness(about: Case, place: Place): string[] {
     ...(state.ready.length < wanted(state) ? [`${state.ready.length} of ${wanted(state)} pods ready`] : []),
     ...(bad > 0 && state.ready.length >= wanted(state) ? [`${bad} new pods are not ready`] : []),
     ...(state.refused === undefined ? [] : ['no more pods can be created']),
-    ...(wrong > 0 ? [`${wrong} of ${answersOf(about, place).length} requests answered wrongly or not`] : []),
+    ...wrong
+      .slice(0, 1)
+      .map(
+        ({ path, failure, status }) =>
+          `${wrong.length} of ${answers.length} requests answered wrongly or not (${path}: ${failure ?? status})`,
+      ),
     ...(hasManyErrors(about, place) ? [`${errors} lines of errors in its log`] : []),
   ]
 }

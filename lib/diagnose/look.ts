@@ -44,6 +44,7 @@ export async function look(world: World, { last, redact }: Looking): Promise<Sce
       return undefined
     }
   }
+  const began = clock.now()
   const objects = read(world)
   const [found, slices, policies, events, answers, resolved, logged] = await Promise.all([
     objects,
@@ -57,6 +58,7 @@ export async function look(world: World, { last, redact }: Looking): Promise<Sce
   const clean = (line: LogLine): LogLine => ({ ...line, text: redact(line.text).slice(0, LONGEST) })
   return {
     site: { app, name, context, namespace, strategy, url, afterSwitch },
+    asked: began,
     now: clock.now(),
     objects: found,
     slices: slices ?? [],

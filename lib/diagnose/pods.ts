@@ -119,7 +119,7 @@ function probeCause(about: Case, place: Place, pod: SeenPod): Cause | undefined 
   const { name } = pod.metadata
   const failed = lastProbe(about, pod)
   const kind = /liveness|startup/i.exec(failed?.message ?? '')?.[0].toLowerCase() ?? 'readiness'
-  if (failed && mayStart(about, pod)) return starts(about, place, pod, failed)
+  if (mayStart(about, pod)) return starts(about, place, pod, failed)
   if (failed && PROBES.some(([pattern]) => pattern.test(failed.message)))
     return probeOf(about, place, name, kind, failed)
   if (failed && /deadline exceeded|timeout/i.test(failed.message)) return slowProbe(about, place, pod, failed)
@@ -136,14 +136,14 @@ function probeCause(about: Case, place: Place, pod: SeenPod): Cause | undefined 
   )
 }
 
-function starts(about: Case, place: Place, { metadata: { name } }: SeenPod, { message }: Happened): Cause {
+function starts(about: Case, place: Place, { metadata: { name } }: SeenPod, probe?: Happened): Cause {
   const what = 'a pod does not listen yet: it may still be starting'
   const cause = causeOf(
     about,
     place,
     'not-ready',
     what,
-    [`${name}: ${message}`],
+    [`${name}: ${probe?.message ?? 'no probe has said anything yet'}`],
     describePod(about.site, name),
   )
   return { ...cause, certainty: 'possible' }

@@ -159,7 +159,8 @@ export interface Resolved {
 
 export interface Scene {
   site: Pick<Environment, 'app' | 'name' | 'context' | 'namespace' | 'strategy' | 'url' | 'afterSwitch'>
-  /** ms since 1970 */
+  /** When the addresses were first asked, and when all was read: ms since 1970. */
+  asked: number
   now: number
   objects: readonly Seen[]
   slices: readonly z.infer<typeof slice>[]

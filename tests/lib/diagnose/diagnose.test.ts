@@ -58,6 +58,32 @@ test('what is healthy is called healthy', () => {
   expect(firstLine(diagnosis)).toBeUndefined()
 })
 
+/** Pods of the idle color that are ready since so many seconds before the addresses were asked; and what it answered. */
+const emptied = (seconds: number, answer: object) =>
+  spoiled((scene) => {
+    const since = new Date(scene.asked - seconds * 1000).toISOString()
+    for (const { status } of podsOf(scene, 'blue'))
+      for (const condition of status.conditions) condition.lastTransitionTime = since
+    return { answers: ['/', '/version'].map((path) => ({ at: 'preview' as const, path, ms: 1, ...answer })) }
+  })
+
+describe('a color whose pods have just started anew, as those that were left do', () => {
+  const refused = { failure: 'nothing listens there' }
+  test.each([
+    ['was asked too early', -1, refused],
+    ['is not behind its Service yet', 1, refused],
+    ['is not behind its proxy yet', 1, { status: 503 }],
+  ])('%s', (_, seconds, answer) =>
+    expect(emptied(seconds, answer)).toMatchObject({ healthy: true, first: 'No color fails.' }),
+  )
+  test.each([
+    ['answers nothing for long', 3, refused],
+    ['answers wrongly', -1, { status: 500 }],
+  ])('%s', (_, seconds, answer) =>
+    expect(emptied(seconds, answer).first).toBe('Only blue fails, where no user is; green is well.'),
+  )
+})
+
 const starting = (color: 'blue' | 'green', seconds: number) =>
   spoiled((scene) => {
     const refused = 'Startup probe failed: dial tcp 10.0.0.9:3000: connect: connection refused'
@@ -75,6 +101,21 @@ describe('pods that do not listen yet', () => {
       colors: { blue: [] },
       causes: [{ certainty: 'possible' }],
     }))
+
+  test('and that no probe has told of yet are', () => {
+    const seen = (seconds: number) =>
+      spoiled((scene) => {
+        notReady(scene, 'blue', { state: { running: {} }, restartCount: 0 })
+        for (const { metadata } of podsOf(scene, 'blue'))
+          metadata.creationTimestamp = new Date(scene.now - seconds * 1000).toISOString()
+      })
+    expect(seen(1)).toMatchObject({
+      healthy: true,
+      colors: { blue: [] },
+      causes: [{ certainty: 'possible' }],
+    })
+    expect(seen(6)).toMatchObject({ healthy: false, causes: [{ id: 'not-ready' }] })
+  })
 
   test('for long are what is wrong', () =>
     expect(starting('blue', 30)).toMatchObject({ healthy: false, causes: [{ id: 'probe' }] }))
