@@ -84,13 +84,13 @@ describe('a color whose pods have just started anew, as those that were left do'
   )
 })
 
-const starting = (color: 'blue' | 'green', seconds: number) =>
+const starting = (color: 'blue' | 'green', seconds: number, told = true) =>
   spoiled((scene) => {
     const refused = 'Startup probe failed: dial tcp 10.0.0.9:3000: connect: connection refused'
     notReady(scene, color, { state: { running: {} }, restartCount: 0 })
     for (const { metadata } of podsOf(scene, color))
       metadata.creationTimestamp = new Date(scene.now - seconds * 1000).toISOString()
-    return { events: probe(scene, color, refused) }
+    return { events: told ? probe(scene, color, refused) : [] }
   })
 
 describe('pods that do not listen yet', () => {
@@ -103,18 +103,12 @@ describe('pods that do not listen yet', () => {
     }))
 
   test('and that no probe has told of yet are', () => {
-    const seen = (seconds: number) =>
-      spoiled((scene) => {
-        notReady(scene, 'blue', { state: { running: {} }, restartCount: 0 })
-        for (const { metadata } of podsOf(scene, 'blue'))
-          metadata.creationTimestamp = new Date(scene.now - seconds * 1000).toISOString()
-      })
-    expect(seen(1)).toMatchObject({
+    expect(starting('blue', 1, false)).toMatchObject({
       healthy: true,
       colors: { blue: [] },
       causes: [{ certainty: 'possible' }],
     })
-    expect(seen(6)).toMatchObject({ healthy: false, causes: [{ id: 'not-ready' }] })
+    expect(starting('blue', 6, false)).toMatchObject({ healthy: false, causes: [{ id: 'not-ready' }] })
   })
 
   test('for long are what is wrong', () =>
