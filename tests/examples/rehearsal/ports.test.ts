@@ -21,8 +21,8 @@ test('two processes that rehearse at the same time never get the same port', asy
   expect(theirs.filter((port) => ours.includes(port))).toEqual([])
 })
 
-const iptables = Bun.which('iptables') ?? '/usr/sbin/iptables'
-const mayRedirect = Bun.spawnSync([iptables, '-t', 'nat', '-S'], { stderr: 'ignore' }).success
+const iptables = Bun.which('iptables', { PATH: `${process.env.PATH}:/usr/sbin` }) ?? ''
+const mayRedirect = iptables && Bun.spawnSync([iptables, '-t', 'nat', '-S'], { stderr: 'ignore' }).success
 
 /** What kube-proxy leaves in the kernel when its cluster is gone: connections to a node port go to a pod that was. */
 test.skipIf(!mayRedirect)('a port that the kernel leads elsewhere is not free', async () => {
