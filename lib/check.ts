@@ -79,10 +79,12 @@ export interface Gates {
   back: (kept?: readonly KeptCheck[]) => Gate
 }
 
-/** Results that keep traffic from moving. No results at all are inconclusive, not a pass. */
+/** Results that keep traffic from moving, what failed first. No results at all are inconclusive, not a pass. */
 export function objections(results: readonly CheckResult[]): CheckResult[] {
   if (results.length > 0)
-    return results.filter(({ verdict }) => verdict !== 'passed' && verdict !== 'skipped')
+    return results
+      .filter(({ verdict }) => verdict !== 'passed' && verdict !== 'skipped')
+      .toSorted((a, b) => Number(b.verdict === 'failed') - Number(a.verdict === 'failed'))
   const nothing = { expected: 'at least one check', seen: 'no check ran', ms: 0 }
   return [{ gate: 'gate', name: 'checks', verdict: 'inconclusive', ...nothing }]
 }

@@ -49,7 +49,8 @@ export function resultsOf(text: unknown, exitCode: number, folder: string): Resu
   if (!parsed.success) return [unclear(`no report that can be read, and exit code ${exitCode}`)]
   const { suites, errors, stats } = parsed.data
   const results = suites.flatMap(({ title, ...file }) => ofSuite({ ...file, title: base(title) }, [], folder))
-  const [first] = errors
+  const [first] = errors.filter(({ message = '' }) => !oneLine(message).startsWith(ENOUGH))
+  if (!first && errors.length > 0) return tried(results)
   if (first) return [...results, unclear(oneLine(first.message ?? 'an error without a message'))]
   if (results.length === 0) return [unclear('there are no tests')]
   const counted = stats.expected + stats.unexpected + stats.flaky + stats.skipped
@@ -63,6 +64,18 @@ export function resultsOf(text: unknown, exitCode: number, folder: string): Resu
     return [...results, unclear('every test was skipped')]
   }
   return results
+}
+
+/** What Playwright says of `--max-failures`. */
+const ENOUGH = 'Testing stopped early'
+const UNTRIED = 'did not run to its end'
+
+/** Those that were not come to are one result: why they were not stands among the others. */
+function tried(results: readonly Result[]): Result[] {
+  const own = results.filter(({ seen }) => seen !== UNTRIED)
+  const failed = own.filter(({ verdict }) => verdict === 'failed').length
+  const seen = `${results.length - own.length} were not tried, or not to their end: ${failed} had failed (ui.maxFailures)`
+  return [...own, unclear(seen)]
 }
 
 /** What is said of all specs together when they came to no verdict. */
@@ -118,8 +131,7 @@ function judged({ status, annotations, results }: TestCase): { verdict: Verdict;
   const what = status === 'skipped' ? 'skipped' : 'expected to fail'
   const asked = annotations.filter(({ type }) => REASONS.includes(type))
   // Nobody asked for it: the run ended before the test did.
-  if (status === 'skipped' && asked.length === 0)
-    return { verdict: 'inconclusive', seen: 'did not run to its end' }
+  if (status === 'skipped' && asked.length === 0) return { verdict: 'inconclusive', seen: UNTRIED }
   const why = asked.find(({ description }) => description)?.description
   return why
     ? { verdict: 'skipped', seen: oneLine(`${what}: ${why}`) }

@@ -107,7 +107,8 @@ async function run(
 }
 
 /** Playwright's own program beside the specs. @throws Error when there are none, or no Playwright */
-async function playwright({ specs, workers, timeout }: UiSettings, output: string): Promise<Command> {
+async function playwright(settings: UiSettings, output: string): Promise<Command> {
+  const { specs, workers, maxFailures, timeout } = settings
   const folder = resolve(specs)
   const files = await readdir(folder)
   if (!files.some((file) => file.startsWith('playwright.config.')))
@@ -121,6 +122,7 @@ async function playwright({ specs, workers, timeout }: UiSettings, output: strin
     '--reporter=line,json,html',
     `--output=${output}`,
     `--workers=${workers}`,
+    `--max-failures=${maxFailures}`,
     '--retries=0',
     '--forbid-only',
     `--global-timeout=${Math.ceil(timeout * OWN_PART)}`,

@@ -65,6 +65,8 @@ export const ui = z.strictObject({
   /** For all of them. */
   timeout: duration.prefault('2m'),
   workers: count.max(16).default(2),
+  /** After so many the rest is not tried: each may take its whole time, and they tell the same. */
+  maxFailures: count.default(10),
 })
 export type UiSettings = z.infer<typeof ui>
 

@@ -17,7 +17,7 @@ test.each<[Verdict[], Verdict[]]>([
   [['failed'], ['failed']],
   [['inconclusive'], ['inconclusive']],
   [
-    ['passed', 'failed', 'skipped', 'inconclusive'],
+    ['passed', 'inconclusive', 'skipped', 'failed'],
     ['failed', 'inconclusive'],
   ],
   [[], ['inconclusive']],

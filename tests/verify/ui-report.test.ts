@@ -59,6 +59,8 @@ const skip = (annotations: object[]): Test => ({
 })
 const because = { type: 'skip', description: 'the printer is on fire' }
 
+const ENOUGH = { message: '\u001b[31mTesting stopped early after 1 maximum allowed failures.\u001b[39m' }
+
 const told = (text: unknown, exitCode = 0) =>
   resultsOf(text, exitCode, '/work').map(({ verdict, seen }) => `${verdict}: ${seen}`)
 
@@ -209,6 +211,22 @@ describe('no verdict without a whole report', () => {
       },
       0,
       ['passed: all steps succeed', 'inconclusive: Timed out waiting 2s for the test suite to run'],
+    ],
+    [
+      'enough failures: what was not come to is told once',
+      { ...report(good, bad, skip([]), skip([])), errors: [ENOUGH] },
+      1,
+      [
+        'passed: all steps succeed',
+        'failed: no button',
+        'inconclusive: 2 were not tried, or not to their end: 1 had failed (ui.maxFailures)',
+      ],
+    ],
+    [
+      'enough failures, and an error',
+      { ...report(bad, skip([])), errors: [ENOUGH, { message: 'Error: teardown' }] },
+      1,
+      ['failed: no button', 'inconclusive: did not run to its end', 'inconclusive: Error: teardown'],
     ],
     [
       'fewer tests than it counts',

@@ -34,6 +34,7 @@ let runs = 0
 interface Asked {
   specs?: string
   timeout?: string
+  maxFailures?: number
   signal?: AbortSignal
   progress?: (state: string) => void
   variables?: Record<string, string | undefined>
@@ -44,6 +45,7 @@ async function judge(url: string, asked: Asked = {}): Promise<CheckResult[]> {
   const settings = schema.parse({
     specs: asked.specs ?? join(root, 'verify/ui'),
     timeout: asked.timeout ?? '2m',
+    maxFailures: asked.maxFailures,
   })
   const target = { url, verification: asked.verification ?? `run-${++runs}`, evidence }
   return await ui(settings, accounts, asked.variables ?? variables)(
@@ -258,6 +260,22 @@ describe('the specs of another application', () => {
     expect(seen.filter((line) => line.startsWith('other OPTIONS'))).toEqual([])
     const page = seen.find((line) => line.startsWith('/cors'))
     expect(page).toMatch(/^\/cors run-cors Mozilla.* deploy-scripts$/)
+  })
+
+  test('after as many failures as are allowed the rest is not tried, and that is said once', async () => {
+    const all = ['/error', '/uncaught', '/missing', '/refused', '/cors', '/opener']
+    const lines = [`import { test } from '${fixtures}'`, ...all.map(opens)]
+    const own = specs('enough', { 'pages.spec.ts': lines.join('\n') })
+    const results = await judge(url, { specs: own, maxFailures: 1 })
+    expect(results.filter(({ verdict }) => verdict === 'failed').length).toBeGreaterThanOrEqual(1)
+    expect(results.length).toBeLessThan(all.length)
+    expect(results.at(-1)).toMatchObject({
+      name: 'specs',
+      verdict: 'inconclusive',
+      seen: expect.stringMatching(
+        /^[2-5] were not tried, or not to their end: [12] had failed \(ui\.maxFailures\)$/,
+      ),
+    })
   })
 
   test('the browser’s word on a header that it ignores on plain http is no complaint; others still are', async () => {
