@@ -115,7 +115,11 @@ function calm(traffic: Traffic, from: number): Sample[] {
 }
 
 /** Witnessed closely, so that the figures of a switch are fine. */
-const traffic100 = { witness: { ...WITNESS, rate: 100, before: '500ms', after: '1s' }, drain: '500ms' }
+const traffic100 = { witness: { ...WITNESS, rate: 100, before: '300ms', after: '500ms' }, drain: '300ms' }
+
+/** As many requests in half the time. */
+const { performance: load } = ALL_GATES
+const allGates = { ...ALL_GATES, performance: { ...load, rate: 200, liveRate: 200, duration: '5s' } }
 
 /** What fails first is enough to tell. */
 const browserAlone = { ui: { ...ALL_GATES.ui, maxFailures: 1 }, accounts: ALL_GATES.accounts }
@@ -163,7 +167,7 @@ async function demo(rehearsal: Rehearsal): Promise<void> {
     'a load generator, a browser and a security probe try it.',
   )
   const skip = await withoutBrowser()
-  workspace.configure({ ...traffic100, ...ALL_GATES })
+  workspace.configure({ ...traffic100, ...allGates })
   const traffic = await workspace.traffic(200, 20)
   try {
     const started = Date.now()
