@@ -119,10 +119,12 @@ function testsOf(file: string): string[] {
   const [room = '', noun = ''] = file.split('/')
   const near = room === 'lib' ? `tests/lib/${noun}/` : 'tests/verify/'
   const own = filesOf(ROOT).filter((name) => name.startsWith(near) && name.endsWith('.test.ts'))
-  return [...own.filter((test) => reaches(test, file) && !SLOW.test(test)), ...(STARTED[file] ?? [])]
+  const named = `tests/verify/${noun.replace(/\.ts$/, '')}.test.ts`
+  const reaching = own.filter((test) => test === named || (reaches(test, file) && !SLOW.test(test)))
+  return [...reaching, ...(STARTED[file] ?? [])]
 }
 
-/** With a browser, or measuring. */
+/** With a browser, or measuring: asked only of what they are named after. */
 const SLOW = /verify\/(browser|faults|page-quality|ui|performance)\.test\.ts$/
 
 const STARTED: Record<string, string[]> = {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { findBrowser, INSTALL } from '../../verify/browser.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'browser-test-'))
@@ -74,5 +74,35 @@ describe('the browser', () => {
       { cwd: join(import.meta.dir, '../..'), env: places },
     )
     expect(child.stdout.toString().trim()).toBe(path('two/chromium'))
+  })
+
+  describe('run as a program', () => {
+    const root = join(import.meta.dir, '../..')
+    const run = (env: Record<string, string>, ...command: string[]) => {
+      const ended = Bun.spawnSync([process.execPath, ...command], { cwd: root, env })
+      return [ended.exitCode, ended.stdout.toString().trim(), ended.stderr.toString().trim()]
+    }
+
+    test("names Playwright's headless one before its whole one", () => {
+      const env = { PATH: path('empty'), PLAYWRIGHT_BROWSERS_PATH: path('playwright') }
+      const asks = `import { chromium } from '@playwright/test'; console.log(chromium.executablePath())`
+      const [, whole = ''] = run(env, '-e', asks)
+      const [, revision] = /chromium-(\d+)/.exec(String(whole)) ?? []
+      const headless = path(
+        `playwright/chromium_headless_shell-${revision}/chrome-linux/chrome-headless-shell`,
+      )
+      for (const program of [String(whole), headless]) {
+        mkdirSync(dirname(program), { recursive: true })
+        writeFileSync(program, '#!/bin/sh\n', { mode: 0o755 })
+        expect(run(env, 'verify/browser.ts')).toEqual([0, program, ''])
+      }
+    })
+
+    test('says why there is none, and fails', () =>
+      expect(run({ PATH: path('empty'), CHROMIUM_PATH: path('nowhere') }, 'verify/browser.ts')).toEqual([
+        1,
+        '',
+        `CHROMIUM_PATH names no program: ${path('nowhere')}. To install a browser: ${INSTALL}`,
+      ]))
   })
 })
