@@ -1,5 +1,6 @@
 /** The gate as a whole: against servers whose weaknesses are known, and against servers that misbehave. */
 import { beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { createHmac, createSign, createVerify, generateKeyPairSync } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import { objections } from '../../lib/check.ts'
@@ -782,7 +783,63 @@ const jwtApp = (trusting: boolean): App => {
   }
 }
 
+const pair = generateKeyPairSync('rsa', { modulusLength: 2048 })
+const byKey = (header: object, payload: object): string => {
+  const content = [header, payload]
+    .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
+    .join('.')
+  return `${content}.${createSign('sha256').update(content).sign(pair.privateKey, 'base64url')}`
+}
+
+/** Signed by a private key, whose other half is published. @param confused takes the token's word on how it is signed */
+const keyApp = (confused: boolean, newline: string): App => {
+  const app = application(new Set())
+  const pem = pair.publicKey.export({ type: 'spki', format: 'pem' }).trimEnd() + newline
+  return (call) => {
+    if (call.path === '/.well-known/jwks.json') {
+      const keys = [{ kty: 'oct', k: 'c2VjcmV0' }, pair.publicKey.export({ format: 'jwk' })]
+      return { headers: { 'content-type': 'application/json' }, body: JSON.stringify({ keys }) }
+    }
+    if (call.path === '/login' && call.method === 'POST') {
+      const token = byKey({ alg: 'RS256', typ: 'JWT' }, { sub: 'alice' })
+      return {
+        headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
+        body: JSON.stringify({ data: { token } }),
+      }
+    }
+    if (call.path !== '/api/me') return app(call)
+    const [header = '', payload = '', signature = ''] = (call.headers.authorization ?? '')
+      .replace('Bearer ', '')
+      .split('.')
+    const content = `${header}.${payload}`
+    const hmac = confused && decoded(header).alg === 'HS256'
+    const right = hmac
+      ? createHmac('sha256', pem).update(content).digest('base64url') === signature
+      : createVerify('sha256').update(content).verify(pair.publicKey, signature, 'base64url')
+    return app({ ...call, path: right ? '/app/main.js' : '/api/me' })
+  }
+}
+
 describe('a bearer token', () => {
+  test.each([
+    [true, '\n', 'failed'],
+    [true, '', 'failed'],
+    [false, '\n', 'passed'],
+  ])(
+    'signed with the public key: confused %p, by a key that ends in %j: %s',
+    async (confused, newline, verdict) => {
+      await using server = await serve(keyApp(confused, newline))
+      const signIn = { ...settings().signIn!, token: 'data.token', signOut: undefined }
+      const given = settings({ signIn, protected: [settings().protected[0]!], owned: undefined })
+      const { results, findings } = await check(server.url, given)
+      expect(results.find(({ name }) => name === 'session-tampered')?.verdict).toBe(verdict as 'failed')
+      const forged = findings.filter(({ id }) => id === 'session-tampered')
+      expect(forged.map(({ sent }) => /HS256, signed with the public key/.test(sent))).toEqual(
+        confused ? [true] : [],
+      )
+    },
+  )
+
   test.each([
     [true, 'failed', 1],
     [false, 'passed', 0],

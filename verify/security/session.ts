@@ -1,5 +1,7 @@
 /** Signing in as deploy.yaml declares it, and what can be made of a session that nobody handed out. */
+import { createHmac, createPublicKey } from 'node:crypto'
 import { parseSetCookie } from 'set-cookie-parser'
+import { z } from 'zod'
 import { field, parseJson } from '../../lib/json.ts'
 import type { SecuritySettings } from '../../lib/settings/gates.ts'
 import type { Fault } from './check.ts'
@@ -50,17 +52,13 @@ export function forgeries(
   session: Session,
   names?: { own: string; other: string },
 ): { what: string; session: Session }[] {
-  const change = (alter: (value: string) => string): Session => ({
-    cookies: session.cookies.map(({ name, value }) => ({ name, value: alter(value) })),
-    ...(session.token !== undefined && { token: alter(session.token) }),
-  })
+  const change = (alter: (value: string) => string): Session => changed(session, alter)
   const opaque = [
     { what: 'a character in the middle changed', session: change((value) => flipped(value, 0.5)) },
     { what: 'a character near the end changed', session: change((value) => flipped(value, 0.9)) },
     { what: 'not a session at all', session: change(() => 'deploy-check') },
   ]
-  const values = [session.token ?? '', ...session.cookies.map(({ value }) => value)]
-  const jwts = values.some(isJwt)
+  const jwts = valuesOf(session).some(isJwt)
     ? Object.entries(jwtForgeries).map(([what, forge]) => ({
         what,
         session: change((value) => (isJwt(value) ? forge(value) : value)),
@@ -70,6 +68,55 @@ export function forgeries(
   const taken = JSON.stringify(others) === JSON.stringify(session) ? undefined : others
   const impersonated = taken ? [{ what: 'the name of another account in it', session: taken }] : []
   return [...opaque, ...jwts, ...impersonated]
+}
+
+const valuesOf = ({ token = '', cookies }: Session): string[] => [token, ...cookies.map(({ value }) => value)]
+
+const changed = ({ cookies, token }: Session, alter: (value: string) => string): Session => ({
+  cookies: cookies.map(({ name, value }) => ({ name, value: alter(value) })),
+  ...(token !== undefined && { token: alter(token) }),
+})
+
+/** Where an application that signs JWTs by a private key publishes the other half: RFC 7517, 5. */
+export const JWKS = '/.well-known/jwks.json'
+const keySet = z.object({ keys: z.array(z.record(z.string(), z.unknown())) })
+
+/** Whether a JWT of it is signed by a private key, so that everybody may know the public one. */
+export const isSignedByPrivateKey = (session: Session): boolean =>
+  valuesOf(session).some((value) => isJwt(value) && /^(RS|PS|ES|Ed)/.test(algorithm(value)))
+
+/**
+ * The same JWT, with the public key's text as the secret of an HMAC: whoever believes the token's own word on its
+ * algorithm takes it for signed (RFC 8725, 2.1). Pure.
+ * @param jwks what the application publishes as its keys
+ */
+export function confusions(session: Session, jwks: unknown): { what: string; session: Session }[] {
+  const { data } = keySet.safeParse(jwks)
+  return (data?.keys ?? []).slice(0, MOST_KEYS).flatMap((jwk) => {
+    const pem = pemOf(jwk)
+    if (pem === undefined) return []
+    return [pem, pem.trimEnd()].map((secret) => ({
+      what: 'a JWT with HS256, signed with the public key',
+      session: changed(session, (value) => (isJwt(value) ? signedWith(secret, value) : value)),
+    }))
+  })
+}
+
+/** So many of its keys are tried, the first ones. */
+const MOST_KEYS = 3
+
+function pemOf(jwk: Record<string, unknown>): string | undefined {
+  try {
+    return createPublicKey({ key: jwk, format: 'jwk' }).export({ type: 'spki', format: 'pem' })
+  } catch {
+    return undefined // no key of a kind that has two halves
+  }
+}
+
+function signedWith(secret: string, jwt: string): string {
+  const [header, payload] = jwt.split('.')
+  const content = `${encoded({ ...decoded(header), alg: 'HS256' })}.${payload}`
+  return `${content}.${createHmac('sha256', secret).update(content).digest('base64url')}`
 }
 
 /** The other's name in place of one's own, also in what is base64. */
@@ -162,8 +209,12 @@ function decoded(part: string | undefined): object | undefined {
   return typeof value === 'object' && value !== null ? value : undefined
 }
 
-const isJwt = (value: string): boolean =>
-  /^[\w-]+\.[\w-]+\.[\w-]*$/.test(value) && 'alg' in (decoded(value.split('.')[0]) ?? {})
+const algorithm = (jwt: string): string => {
+  const alg: unknown = Reflect.get(decoded(jwt.split('.')[0]) ?? {}, 'alg')
+  return typeof alg === 'string' ? alg : ''
+}
+
+const isJwt = (value: string): boolean => /^[\w-]+\.[\w-]+\.[\w-]*$/.test(value) && algorithm(value) !== ''
 
 /** Signed by nobody. See RFC 8725, 2.1 and 3.1. */
 const jwtForgeries: Record<string, (jwt: string) => string> = {

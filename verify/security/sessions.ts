@@ -1,8 +1,17 @@
 /** Sessions: one that was altered or ended is refused, and passwords cannot be tried without end. */
+import { parseJson } from '../../lib/json.ts'
 import { NotApplicable, Unanswered, each, found, type Check, type Observation } from './check.ts'
 import type { Answer } from './client.ts'
 import { refusal } from './access.ts'
-import { forgeries, guessable, sessionHeaders, signInQuestion } from './session.ts'
+import {
+  confusions,
+  forgeries,
+  guessable,
+  isSignedByPrivateKey,
+  JWKS,
+  sessionHeaders,
+  signInQuestion,
+} from './session.ts'
 import type { Protected, SignedIn, Site } from './site.ts'
 
 const sessions = 'https://cheatsheetseries.owasp.org/cheatsheets/Session_Management_Cheat_Sheet.html'
@@ -26,7 +35,11 @@ export const sessionChecks: Check[] = [
       const { name, session } = await site.session('user')
       const other = site.nameOf('other')
       const names = other === undefined ? undefined : { own: name, other }
-      return each('altered session', forgeries(session, names), async ({ what, session: forged }) => {
+      const keys = isSignedByPrivateKey(session)
+        ? parseJson((await site.ask({ path: JWKS })).text)
+        : undefined
+      const all = [...forgeries(session, names), ...confusions(session, keys)]
+      return each('altered session', all, async ({ what, session: forged }) => {
         const sent = { ...headers, ...sessionHeaders(forged) }
         const answer = await site.ask({ method, path, headers: sent, note: `with a session: ${what}` })
         return found(answer, refusal(answer, [401, 403]))
