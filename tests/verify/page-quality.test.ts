@@ -6,7 +6,7 @@ import type { CheckResult } from '../../lib/check.ts'
 import { pageQuality as schema, type PageQualitySettings } from '../../lib/settings/gates.ts'
 import { FETCHED, INSTALL } from '../../verify/browser.ts'
 import { judge, median } from '../../verify/page-quality/judge.ts'
-import { measured, type Run } from '../../verify/page-quality/runs.ts'
+import { leftOut, measured, type Run } from '../../verify/page-quality/runs.ts'
 import { pageQuality } from '../../verify/page-quality.ts'
 import { startApp } from '../examples/chatbot-platform/app-under-test.ts'
 
@@ -31,6 +31,13 @@ describe('runs', () => {
   })
 })
 
+test('what only https can have is left out over plain http alone, and nothing that is asked for', () => {
+  const names = ['is-on-https', 'redirects-http', 'has-hsts']
+  expect(leftOut('http://127.0.0.1/', [])).toEqual(expect.arrayContaining(names))
+  expect(leftOut('https://chat.example/', []).filter((name) => names.includes(name))).toEqual([])
+  expect(leftOut('http://127.0.0.1/', ['has-hsts'])).not.toContain('has-hsts')
+})
+
 describe('median', () => {
   test.each<[number[], number]>([
     [[0.5], 0.5],
@@ -42,6 +49,7 @@ describe('median', () => {
     [[], Number.NaN],
     [[Number.NaN], Number.NaN],
     [[1, Number.NaN, 1], Number.NaN],
+    [[Number.NaN, 1, 1], Number.NaN],
   ])('%j: %p', (values, middle) => expect(median(values)).toBe(middle))
 })
 

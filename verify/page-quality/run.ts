@@ -10,12 +10,7 @@ import lighthouse, { generateReport, type Flags, type Result } from 'lighthouse'
 import { userAgents } from 'lighthouse/core/config/constants.js'
 import { computeMedianRun } from 'lighthouse/core/lib/median-run.js'
 import { markRequests } from './marked.ts'
-import { measured, request, type Request, type Run } from './runs.ts'
-
-/** An address inside a cluster has no certificate. Nor do they say anything about the page. */
-const HTTPS_ONLY = ['is-on-https', 'redirects-http', 'has-hsts']
-/** Pictures of the page, which take time and are in the UI gate's evidence. */
-const PICTURES = ['final-screenshot', 'screenshot-thumbnails', 'full-page-screenshot']
+import { leftOut, measured, request, type Request, type Run } from './runs.ts'
 
 /** In Lighthouse's messages; what it saw stands behind. */
 const ADVICE = /Make sure you are testing the correct URL and that [^.]*\.\s*/
@@ -59,13 +54,12 @@ function hindrance({ benchmarkIndex }: Result['environment']): string | undefine
 }
 
 function flags({ url, categories, audits }: Request, port: number): Flags {
-  const skipAudits = [...PICTURES, ...(url.startsWith('http:') ? HTTPS_ONLY : [])]
   return {
     port,
     logLevel: 'silent',
     ...(categories.length > 0 && { onlyCategories: categories }),
     ...(audits.length > 0 && { onlyAudits: audits }),
-    skipAudits: skipAudits.filter((name) => !audits.includes(name)),
+    skipAudits: leftOut(url, audits),
     emulatedUserAgent: `${userAgents.mobile} deploy-scripts`,
   }
 }

@@ -28,6 +28,15 @@ const run = z.object({
 export const runs = z.array(run)
 export type Run = z.infer<typeof run>
 
+/** An address inside a cluster has no certificate. Nor do they say anything about the page. */
+const HTTPS_ONLY = ['is-on-https', 'redirects-http', 'has-hsts']
+/** Pictures of the page, which take time and are in the UI gate's evidence. */
+const PICTURES = ['final-screenshot', 'screenshot-thumbnails', 'full-page-screenshot']
+
+/** The audits that are not made of a page, but for those that are asked for by name. */
+export const leftOut = (url: string, asked: readonly string[]): string[] =>
+  [...PICTURES, ...(url.startsWith('http:') ? HTTPS_ONLY : [])].filter((name) => !asked.includes(name))
+
 /** What Lighthouse calls a failed recording of its own, "Please run Lighthouse again", in its words. */
 const BAD_TRACE = ['NO_TRACING_STARTED', 'NO_RESOURCE_REQUEST', 'NO_NAVSTART', 'NO_DCL', 'NO_FMP']
 
