@@ -23,11 +23,14 @@ describe('runs', () => {
     ['and no page that was not loaded', 3, ['ERRORED_DOCUMENT_REQUEST', ''], ['ERRORED_DOCUMENT_REQUEST']],
   ])('%s', async (_, runs, codes, kept) => {
     const left = [...codes]
-    const results = await measured(runs, () => {
+    const numbers: number[] = []
+    const results = await measured(runs, (number) => {
+      numbers.push(number)
       const code = left.shift() ?? 'asked too often'
       return Promise.resolve(code === '' ? {} : { runtimeError: { code } })
     })
     expect(results.map(({ runtimeError }) => runtimeError?.code ?? '')).toEqual(kept)
+    expect([numbers[0], numbers.at(-1)]).toEqual([1, kept.length])
   })
 })
 

@@ -18,7 +18,7 @@ import {
 } from '../../verify/security/headers.ts'
 import { offSite, reflection } from '../../verify/security/input.ts'
 import { Secrets } from '../../verify/security/secrets.ts'
-import { flipped, forgeries, guessable, signInQuestion } from '../../verify/security/session.ts'
+import { flipped, forgeries, guessable, sessionOf, signInQuestion } from '../../verify/security/session.ts'
 import { hasExpired, leftOut } from '../../verify/skips.ts'
 import { certificateFault, plainFault } from '../../verify/security/transport.ts'
 
@@ -553,11 +553,20 @@ describe('forged sessions', () => {
     expect(signInQuestion({ ...json, body }, 'a"b', '{name}$&').body).toBe(
       String.raw`{"name":"a\"b","password":"{name}$&"}`,
     )
-    const form = { ...json, headers: { 'Content-Type': 'application/x-www-form-urlencoded' } }
+    const urlencoded = { accept: '*/*', 'Content-Type': 'application/x-www-form-urlencoded' }
+    const form = { ...json, headers: urlencoded }
     expect(signInQuestion({ ...form, body: 'u={name}&p={password}' }, 'a&b', 'c d').body).toBe(
       'u=a%26b&p=c%20d',
     )
   })
+})
+
+test.each([
+  [399, ['s']],
+  [400, undefined],
+])('an answer of %d to a sign-in hands out %p', (status, names) => {
+  const handed = sessionOf({ ...said({ status }), cookies: ['s=1; HttpOnly'] }, undefined)
+  expect(handed?.cookies.map(({ name }) => name)).toEqual(names)
 })
 
 describe('a session id that can be guessed', () => {
