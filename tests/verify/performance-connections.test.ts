@@ -8,9 +8,9 @@ interface Peer extends AsyncDisposable {
   asked: number[]
 }
 
-/** Answers each request by what is said of it: `undefined` closes the connection in its place. */
+/** Answers each request by what is said of it: `undefined` closes the connection in its place, `null` is no answer. */
 async function peer(
-  answer: (number: number, connection: number) => string | undefined,
+  answer: (number: number, connection: number) => string | null | undefined,
   about: Partial<Exchange> = {},
 ): Promise<Peer> {
   const asked: number[] = []
@@ -24,7 +24,7 @@ async function peer(
       asked[connection]!++
       const body = answer(++number, connection)
       if (body === undefined) socket.destroy()
-      else
+      else if (body !== null)
         socket.write(
           `HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\nx-pod: p${connection}\r\n\r\n${body}`,
         )
@@ -46,7 +46,7 @@ async function peer(
 async function asking(
   { exchange }: Peer,
   times: number,
-  options: { count?: number; podHeader?: string } = {},
+  options: { count?: number; podHeader?: string; timeout?: number } = {},
 ): Promise<Outcome[]> {
   const connections = openConnections([exchange], { count: 1, timeout: 5000, ...options })
   const outcomes: Outcome[] = []
@@ -65,10 +65,10 @@ test('a connection that failed costs one request, and is opened anew', async () 
 
 test('those that are kept are used in turn, and the twentieth request has one to itself', async () => {
   await using server = await peer(() => 'ok')
-  const outcomes = await asking(server, 40, { count: 2, podHeader: 'x-pod' })
-  expect(server.asked.toSorted((a, b) => a - b)).toEqual([1, 1, 19, 19])
+  const outcomes = await asking(server, 40, { count: 3, podHeader: 'x-pod' })
+  expect(server.asked.toSorted((a, b) => a - b)).toEqual([1, 1, 12, 13, 13])
   expect(outcomes.flatMap(({ connection }, i) => (connection === undefined ? [i + 1] : []))).toEqual([20, 40])
-  expect(new Set(outcomes.map(({ pod }) => pod)).size).toBe(4)
+  expect(new Set(outcomes.map(({ pod }) => pod)).size).toBe(5)
 })
 
 test('what only reads is sent once more where a rested connection was closed, and nothing else is', async () => {
@@ -84,4 +84,22 @@ test('what only reads is sent once more where a rested connection was closed, an
     connections.close()
     expect(failure !== undefined).toBe(failed)
   }
+})
+
+test('where the answer is still out on the one whose turn it is, a spare one is opened once, and used again', async () => {
+  await using server = await peer(() => 'ok')
+  const connections = openConnections([server.exchange], { count: 1, timeout: 5000 })
+  for (let round = 0; round < 4; round++) {
+    const outcomes = await Promise.all([1, 2, 3].map(() => connections.ask(server.exchange)))
+    expect(outcomes.map(({ failure }) => failure)).toEqual([undefined, undefined, undefined])
+  }
+  expect([connections.opened, server.asked.length]).toEqual([3, 3])
+  connections.close()
+})
+
+test('an answer that does not come is late, and says after how long', async () => {
+  await using server = await peer((number) => (number === 1 ? null : 'ok'))
+  const [late, after] = await asking(server, 2, { timeout: 300 })
+  expect(late).toMatchObject({ late: true, failure: expect.stringContaining('no whole answer within') })
+  expect(after?.failure).toBeUndefined()
 })
