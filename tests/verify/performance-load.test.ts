@@ -27,7 +27,7 @@ test.each([
   const loads = await putLoad(schedule, { idle: first, live: second }, new AbortController().signal)
   for (const load of [loads.idle, loads.live]) {
     expect(load).toMatchObject({ due: 10, dropped: 0 })
-    expect(load?.samples.map(({ failure }) => failure)).toEqual(Array(10).fill(undefined))
+    expect(load?.samples.map(({ failure = 'answered' }) => failure)).toEqual(Array(10).fill('answered'))
   }
 })
 
