@@ -72,9 +72,9 @@ check: install ## formatter, type-aware linter, types
 
 # Every test file is in one of these; tests/house.test.ts sees to it. Quick: no cluster, no browser, nothing measured.
 QUICK := tests/house.test.ts tests/makefile.test.ts tests/docs tests/examples tests/k8s tests/lib tests/scripts tests/workflows \
-  $(patsubst %,tests/verify/%.test.ts,fetch-browser gates kept-results performance-comparison performance-connections performance-load \
-    performance-verdicts redact results security-address security-alarms security-example security-judges \
-    security-nginx security-refused security smoke ui-report)
+  $(patsubst %,tests/verify/%.test.ts,fetch-browser gates kept-results performance-comparison performance-connections \
+    performance-load performance-verdicts redact results security-address security-alarms security-example \
+    security-judges security-nginx security-refused security smoke ui-report)
 # With a cluster (the sandbox), a browser or a Prometheus of its own.
 SLOW := tests/e2e tests/monitoring tests/report tests/sandbox $(patsubst %,tests/verify/%.test.ts,browser faults page-quality secrets ui)
 # What measures the machine has it for itself; these are taken out of the folders above.

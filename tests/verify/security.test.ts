@@ -784,6 +784,7 @@ const jwtApp = (trusting: boolean): App => {
 }
 
 const pair = generateKeyPairSync('rsa', { modulusLength: 2048 })
+const other = generateKeyPairSync('rsa', { modulusLength: 2048 })
 const byKey = (header: object, payload: object): string => {
   const content = [header, payload]
     .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
@@ -797,11 +798,16 @@ const keyApp = (confused: boolean, newline: string): App => {
   const pem = pair.publicKey.export({ type: 'spki', format: 'pem' }).trimEnd() + newline
   return (call) => {
     if (call.path === '/.well-known/jwks.json') {
-      const keys = [{ kty: 'oct', k: 'c2VjcmV0' }, pair.publicKey.export({ format: 'jwk' })]
+      const published = (own: typeof pair, kid: string) => ({
+        ...own.publicKey.export({ format: 'jwk' }),
+        kid,
+      })
+      const former = [1, 2, 3].map((n) => published(other, `former-${n}`))
+      const keys = [{ kty: 'oct', k: 'c2VjcmV0' }, ...former, published(pair, 'now')]
       return { headers: { 'content-type': 'application/json' }, body: JSON.stringify({ keys }) }
     }
     if (call.path === '/login' && call.method === 'POST') {
-      const token = byKey({ alg: 'RS256', typ: 'JWT' }, { sub: 'alice' })
+      const token = byKey({ alg: 'RS256', typ: 'JWT', kid: 'now' }, { sub: 'alice' })
       return {
         headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
         body: JSON.stringify({ data: { token } }),

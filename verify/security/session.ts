@@ -92,18 +92,24 @@ export const isSignedByPrivateKey = (session: Session): boolean =>
  */
 export function confusions(session: Session, jwks: unknown): { what: string; session: Session }[] {
   const { data } = keySet.safeParse(jwks)
-  return (data?.keys ?? []).slice(0, MOST_KEYS).flatMap((jwk) => {
-    const pem = pemOf(jwk)
-    if (pem === undefined) return []
-    return [pem, pem.trimEnd()].map((secret) => ({
+  const kids = valuesOf(session).filter(isJwt).map(keyId)
+  // The one that it names first: others are there while keys change.
+  const keys = (data?.keys ?? []).toSorted(
+    (a, b) => Number(kids.includes(b['kid'])) - Number(kids.includes(a['kid'])),
+  )
+  const pems = keys.flatMap((jwk) => pemOf(jwk) ?? []).slice(0, MOST_KEYS)
+  return pems
+    .flatMap((pem) => [pem, pem.trimEnd()])
+    .map((secret) => ({
       what: 'a JWT with HS256, signed with the public key',
       session: changed(session, (value) => (isJwt(value) ? signedWith(secret, value) : value)),
     }))
-  })
 }
 
-/** So many of its keys are tried, the first ones. */
+/** So many of its public keys are tried. */
 const MOST_KEYS = 3
+
+const keyId = (jwt: string): unknown => Reflect.get(decoded(jwt.split('.')[0]) ?? {}, 'kid')
 
 function pemOf(jwk: Record<string, unknown>): string | undefined {
   try {
