@@ -119,7 +119,7 @@ export class Workspace {
     }
     const file = {
       ...quick,
-      ...(this.cluster.kind === 'real' && { timeouts: { ...TIMES, ready: '60s' } }),
+      ...(this.cluster.kind === 'real' && { timeouts: REAL_TIMES }),
       image: this.images.name,
       ...this.#wishes.settings,
       ...settings,
@@ -230,8 +230,14 @@ export const WITNESS: Settings = {
   timeout: '20s',
 }
 
-/** Containers of a real cluster take longer to start than processes of this machine. */
+/** Of processes of this machine. */
 export const TIMES = { rollout: '2m', ready: '8s', schedule: '3s', endpoints: '30s', migration: '60s' }
+
+/**
+ * Containers take longer to start. And before Kubernetes 1.22 a kubelet can lose that a startup probe succeeded, and
+ * looks again after 60 to 90 s: https://github.com/kubernetes/kubernetes/issues/95140.
+ */
+export const REAL_TIMES = { ...TIMES, ready: '2m' }
 
 /** Short times: what is waited for is watched, not slept for. */
 const quick: Settings = {

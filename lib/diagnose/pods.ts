@@ -123,17 +123,15 @@ function probeCause(about: Case, place: Place, pod: SeenPod): Cause | undefined 
   if (failed && PROBES.some(([pattern]) => pattern.test(failed.message)))
     return probeOf(about, place, name, kind, failed)
   if (failed && /deadline exceeded|timeout/i.test(failed.message)) return slowProbe(about, place, pod, failed)
-  const evidence = [`${name} runs and is not ready`, failed?.message ?? 'no probe has said why']
   const last = (about.logs[place] ?? []).filter((line) => line.pod === name).slice(-2)
-  const what = `its application says that it is not ready`
-  return causeOf(
-    about,
-    place,
-    'not-ready',
-    what,
-    [...evidence, ...last.map(({ text }) => told(text))],
-    logsOf(about.site, name),
-  )
+  const [what, next] = failed
+    ? ['its application says that it is not ready', logsOf(about.site, name)]
+    : ['a pod runs and is not ready, and no probe has said why', describePod(about.site, name)]
+  const evidence = [
+    `${name}: ${failed?.message ?? 'running, not ready'}`,
+    ...last.map(({ text }) => told(text)),
+  ]
+  return causeOf(about, place, 'not-ready', what, evidence, next)
 }
 
 function starts(about: Case, place: Place, { metadata: { name } }: SeenPod, probe?: Happened): Cause {

@@ -108,7 +108,12 @@ describe('pods that do not listen yet', () => {
       colors: { blue: [] },
       causes: [{ certainty: 'possible' }],
     })
-    expect(starting('blue', 6, false)).toMatchObject({ healthy: false, causes: [{ id: 'not-ready' }] })
+    const what = expect.stringContaining('is not ready, and no probe has said why') as string
+    const next = expect.stringContaining(' describe pod ') as string
+    expect(starting('blue', 6, false)).toMatchObject({
+      healthy: false,
+      causes: [{ id: 'not-ready', what, next }],
+    })
   })
 
   test('for long are what is wrong', () =>
