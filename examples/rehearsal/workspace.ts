@@ -96,6 +96,11 @@ export class Workspace {
     return workspace
   }
 
+  /** How long is waited for what healthy pods need. */
+  get #times(): Settings {
+    return this.cluster.kind === 'real' ? REAL_TIMES : TIMES
+  }
+
   /** Where the scripts leave reports and evidence. */
   get reports(): string {
     return join(this.folder, 'reports')
@@ -119,7 +124,7 @@ export class Workspace {
     }
     const file = {
       ...quick,
-      ...(this.cluster.kind === 'real' && { timeouts: REAL_TIMES }),
+      timeouts: this.#times,
       image: this.images.name,
       ...this.#wishes.settings,
       ...settings,
@@ -157,7 +162,7 @@ export class Workspace {
    */
   async bring(...versions: string[]): Promise<void> {
     const before = readFileSync(this.config)
-    this.configure(unwatched)
+    this.configure({ ...unwatched, timeouts: this.#times })
     for (const version of versions) succeeded(await this.deploy(version))
     writeFileSync(this.config, before)
   }
@@ -237,7 +242,7 @@ export const TIMES = { rollout: '2m', ready: '8s', schedule: '3s', endpoints: '3
  * Containers take longer to start. And before Kubernetes 1.22 a kubelet can lose that a startup probe succeeded, and
  * looks again after 60 to 90 s: https://github.com/kubernetes/kubernetes/issues/95140.
  */
-export const REAL_TIMES = { ...TIMES, ready: '2m' }
+const REAL_TIMES = { ...TIMES, ready: '2m' }
 
 /** Short times: what is waited for is watched, not slept for. */
 const quick: Settings = {
@@ -252,7 +257,6 @@ const quick: Settings = {
   drain: '100ms',
   lock: '15s',
   bake: false,
-  timeouts: TIMES,
 }
 
 /** For what only has to be there: one answer is proof enough, and nobody is on the color that is left. */

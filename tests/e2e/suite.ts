@@ -55,7 +55,7 @@ export const FEW = (process.env.CASES ?? (REAL ? 'few' : 'all')) === 'few'
 let free = AT_ONCE
 const waiting: (() => void)[] = []
 
-/** A test that runs beside others, as soon as there is room. */
+/** A test that runs beside others, as soon as there is room. Bun's clock runs while it waits; LIMIT is its own. */
 export function safely(name: string, body: () => Promise<void>): void {
   test.concurrent(
     name,
@@ -63,15 +63,23 @@ export function safely(name: string, body: () => Promise<void>): void {
       if (free > 0) free--
       else await new Promise<void>((resolve) => waiting.push(resolve))
       try {
-        await withItsOwn(body)
+        await within(LIMIT, withItsOwn(body))
       } finally {
         const next = waiting.shift()
         if (next) next()
         else free++
       }
     },
-    LIMIT,
+    10 * LIMIT,
   )
+}
+
+async function within(ms: number, work: Promise<void>): Promise<void> {
+  let timer: Timer | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`it has not ended within ${ms / 1000} s`)), ms)
+  })
+  await Promise.race([work, late]).finally(() => clearTimeout(timer))
 }
 
 /** A test that has the machine for itself: what it measures is to be the application. */

@@ -2,19 +2,12 @@
 import { expect } from 'bun:test'
 import { z } from 'zod'
 import { until, type Finished } from '../../examples/rehearsal/program.ts'
-import {
-  APP,
-  REAL_TIMES,
-  TIMES,
-  WITNESS,
-  type Settings,
-  type Workspace,
-} from '../../examples/rehearsal/workspace.ts'
+import { APP, TIMES, WITNESS, type Settings, type Workspace } from '../../examples/rehearsal/workspace.ts'
 import { REAL } from './suite.ts'
 
 /** Times so short that what is waited for in vain ends soon; containers of a real cluster take theirs. */
 export const SHORT: Settings = {
-  timeouts: REAL ? REAL_TIMES : { ...TIMES, rollout: '20s' },
+  timeouts: { ...TIMES, ...(REAL ? { ready: '60s' } : { rollout: '20s' }) },
 }
 
 /** For a run that is killed: as long must whoever does not take its lock over wait for it. */
