@@ -122,7 +122,11 @@ const { performance: load } = ALL_GATES
 const allGates = { ...ALL_GATES, performance: { ...load, rate: 200, liveRate: 200, duration: '5s' } }
 
 /** What fails first is enough to tell. */
-const browserAlone = { ui: { ...ALL_GATES.ui, maxFailures: 1 }, accounts: ALL_GATES.accounts }
+const browserAlone = { ui: { ...ALL_GATES.ui, workers: 1, maxFailures: 1 }, accounts: ALL_GATES.accounts }
+
+/** All pods of a color in one wave. */
+const strategy = { op: 'replace', path: '/spec/strategy/rollingUpdate/maxSurge', value: '100%' }
+const patches = { painted: [{ target: { kind: 'Deployment' }, patch: [strategy] }] }
 
 /** Flags that leave out what needs a browser, where there is none: the reason goes into the record. */
 async function withoutBrowser(): Promise<string[]> {
@@ -147,6 +151,7 @@ async function demo(rehearsal: Rehearsal): Promise<void> {
         // The pods share a database: on a sandbox a file, elsewhere one pod has its own.
         ...(rehearsal.cluster.kind === 'sandbox' ? { migration: true } : { replicas: 1 }),
         settings: traffic100,
+        patches,
       },
       '1.0.0',
       '1.1.0',
@@ -162,13 +167,13 @@ async function demo(rehearsal: Rehearsal): Promise<void> {
   await play(workspace, 'deploy', ['--version', '1.0.0', '--yes'], 0)
 
   say(
-    '2  The next one, through every gate, under 200 requests a second',
-    'Half of them on new connections, half on 20 that are kept. Before they meet it,',
+    '2  The next one, through every gate, under 100 requests a second',
+    'Half of them on new connections, half on 10 that are kept. Before they meet it,',
     'a load generator, a browser and a security probe try it.',
   )
   const skip = await withoutBrowser()
   workspace.configure({ ...traffic100, ...allGates })
-  const traffic = await workspace.traffic(200, 20)
+  const traffic = await workspace.traffic(100, 10)
   try {
     const started = Date.now()
     const { stdout, patchedAt } = await play(workspace, 'deploy', ['--version', '1.1.0', '--yes', ...skip], 0)
@@ -219,6 +224,7 @@ async function demo(rehearsal: Rehearsal): Promise<void> {
 
     say('7  A rollback by hand', 'The release before is still warm: one read, one patch.')
     const fixed = Date.now()
+    workspace.configure({ ...traffic100, afterSwitch: 'keep' })
     await play(workspace, 'deploy', ['--version', '1.4.0', '--yes'], 0)
     await play(workspace, 'rollback-deployment', ['--reason', 'users miss the old page', '--yes'], 0)
     calm(traffic, fixed)
