@@ -75,7 +75,7 @@ describe('render, with the real kustomize', () => {
     expect(scaler?.spec).toMatchObject({ scaleTargetRef: { name: 'chat-green' } })
     expect(plain?.metadata.name).toBe(APP)
     expect(JSON.stringify(plain)).not.toContain('green')
-    expect(shared.map(({ spec }) => spec?.selector)).toEqual([undefined, undefined])
+    expect(shared.map(({ spec }) => spec?.selector)).toStrictEqual([undefined, undefined])
     expect([compared, migration]).toEqual([[], []])
     expect(JSON.stringify([painted, kept, shared])).not.toContain('deploy-scripts/part')
   })

@@ -223,7 +223,7 @@ describe('an old release is judged by what it went live with', () => {
     rehearsal.cluster.objects.delete(`ConfigMap/${APP}-deploy-r1.0.0`)
     const told = gates(says)
     await failure(go(rehearsal, told))
-    expect(told.told).toEqual([undefined])
+    expect(told.told).toStrictEqual([undefined])
   })
 
   test.each(doors)('$name: a check that fails leads nobody back', async ({ id, given, go }) => {
