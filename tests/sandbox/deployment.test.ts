@@ -91,9 +91,17 @@ test.concurrent('rollout history, undo and restart', async () => {
 })
 
 test.concurrent('a rollout that cannot succeed exceeds its deadline and leaves the old pods', async () => {
-  const spec = { replicas: 2, progressDeadlineSeconds: 1 }
-  await cluster.apply(deployment('stuck', { image: image(1), readinessProbe: READY }, spec))
+  const within = (progressDeadlineSeconds: number) =>
+    cluster.kubectl(
+      'patch',
+      'deployment',
+      'stuck',
+      '-p',
+      JSON.stringify({ spec: { progressDeadlineSeconds } }),
+    )
+  await cluster.apply(deployment('stuck', { image: image(1), readinessProbe: READY }, { replicas: 2 }))
   await cluster.kubectl('rollout', 'status', 'deployment/stuck', '--timeout=30s')
+  await within(1)
   await cluster.kubectl('set', 'env', 'deployment/stuck', 'NEVER_READY=1')
   const failed = await cluster.try(['rollout', 'status', 'deployment/stuck', '--timeout=30s'])
   expect(failed.code).toBe(1)
@@ -105,6 +113,7 @@ test.concurrent('a rollout that cannot succeed exceeds its deadline and leaves t
   })
   expect(stuck?.status).toMatchObject({ availableReplicas: 2, updatedReplicas: 1, unavailableReplicas: 1 })
 
+  await within(600)
   await cluster.kubectl('rollout', 'undo', 'deployment/stuck')
   await cluster.kubectl('rollout', 'status', 'deployment/stuck', '--timeout=30s')
 })
@@ -145,14 +154,15 @@ test.concurrent('a paused Deployment is scaled but not rolled out', async () => 
 })
 
 test.concurrent('minReadySeconds delays availability, not readiness', async () => {
+  const seen: [ready: number, available: number][] = []
+  const unsubscribe = cluster.store.subscribe(() => {
+    const status = cluster.store.get<Deployment>('deployments', 'default', 'patient')?.status
+    seen.push([status?.readyReplicas ?? 0, status?.availableReplicas ?? 0])
+  })
   await cluster.apply(deployment('patient', { image: image(1) }, { minReadySeconds: 2 }))
-  const ready = await cluster.until<Deployment>(
-    'deployments',
-    'patient',
-    ({ status }) => status?.readyReplicas === 1,
-  )
-  expect(ready.status?.availableReplicas).toBeUndefined()
   await cluster.until<Deployment>('deployments', 'patient', ({ status }) => status?.availableReplicas === 1)
+  unsubscribe()
+  expect(seen).toContainEqual([1, 0])
 })
 
 test.concurrent('revisionHistoryLimit forgets the oldest ReplicaSets', async () => {
