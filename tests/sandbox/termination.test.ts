@@ -1,4 +1,5 @@
 /** How pods end: out of the endpoints first, then the hook, SIGTERM, and SIGKILL when the grace period is over. */
+import { readdirSync } from 'node:fs'
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test'
 import type { EndpointSlice, KubeEvent, Pod } from '../../sandbox/kinds.ts'
 import { PATIENCE_MS, READY, TestCluster, pod, service } from './fixtures/cluster.ts'
@@ -155,7 +156,9 @@ function sleepersIn(podIP: string): string[] {
     .filter((path) => path && isSleep(path))
 }
 
-const environs = () => [...new Bun.Glob('[0-9]*/environ').scanSync({ cwd: '/proc', absolute: true })]
+/** Of whatever runs as it is listed: it may have ended when it is read. */
+const environs = () =>
+  readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) ? `/proc/${name}/environ` : []))
 const isSleep = (environ: string) =>
   Bun.spawnSync(['cat', environ.replace('environ', 'cmdline')])
     .stdout.toString()
