@@ -60,7 +60,6 @@ function flags({ url, categories, audits }: Request, port: number): Flags {
     ...(categories.length > 0 && { onlyCategories: categories }),
     ...(audits.length > 0 && { onlyAudits: audits }),
     skipAudits: leftOut(url, audits),
-    disableFullPageScreenshot: !audits.includes('full-page-screenshot'), // it is taken even for an audit that is left out
     emulatedUserAgent: `${userAgents.mobile} deploy-scripts`,
   }
 }
