@@ -125,9 +125,13 @@ process.on('exit', () => groups.forEach(killGroup))
 /**
  * Each program has a process group of its own: a Ctrl-C in a terminal reaches this process alone, which decides
  * what is told to end and what may finish.
+ *
+ * The shell is sh, which makes way for the program at once. Bash would read the user's ~/.bashrc before many of them
+ * (its manual, "Invoked by remote shell daemon": standard input is a socket here), and hand on what that prints.
  */
-function launch({ $, quote }: Zx, command: Command, options: Partial<ZxOptions>): ProcessPromise {
-  const child = $({ nothrow: true, quiet: true, quote, detached: true, ...options })`${command}`
+function launch({ $ }: Zx, command: Command, options: Partial<ZxOptions>): ProcessPromise {
+  const sh = { shell: '/bin/sh', prefix: 'exec ', quote: quotePosix }
+  const child = $({ nothrow: true, quiet: true, detached: true, ...sh, ...options })`${command}`
   // One that ends before it has read its input says enough by its exit code.
   child.child?.stdin?.on('error', () => {})
   const { pid: group } = child
