@@ -7,6 +7,7 @@ import { parseArgs, type ParseArgsConfig } from 'node:util'
 import { endAhead } from '../ahead.ts'
 import { systemClock } from '../clock.ts'
 import { Kubectl } from '../cluster/kubectl.ts'
+import { openReader } from '../cluster/reader.ts'
 import type { World } from '../cluster/world.ts'
 import { shell } from '../command.ts'
 import { DeployError, Exit, sentence } from '../errors.ts'
@@ -38,6 +39,8 @@ export interface Run {
   signal: AbortSignal
   /** Called however it ended, once it has said so; it never throws, and changes no exit code. */
   after?: () => Promise<void>
+  /** What was started for the run, and ends after all of it. */
+  stops: AsyncDisposableStack
 }
 
 /** Runs a script: parses its flags, prints its help, turns what it throws into a sentence and an exit code. */
@@ -56,7 +59,8 @@ export async function main(
   }
   const log = terminal(output, wantsColor())
   const stop = interruptible()
-  const run: Run = { flags: {}, log, signal: stop.signal }
+  await using stops = new AsyncDisposableStack()
+  const run: Run = { flags: {}, log, signal: stop.signal, stops }
   try {
     const flags = (run.flags = parse(usage, options))
     output.verbose = flags.verbose === true
@@ -148,12 +152,13 @@ export const reports = (flags: Values): string => text(flags, 'out') ?? 'reports
 
 /** Everything a procedure may touch, for real; `after` is called at the end of the run, where it has written to a record. */
 export function realWorld(run: Run, after?: (world: World) => Promise<void>): World {
-  const { flags, log, signal } = run
+  const { flags, log, signal, stops } = run
   const environment = environmentOf(flags)
   const sh = shell((line) => log.command(line))
+  const reader = stops.use(openReader(environment, sh))
   const world = {
     environment,
-    kubectl: new Kubectl(environment, sh, systemClock, signal),
+    kubectl: new Kubectl(environment, reader.shell, systemClock, signal),
     shell: sh,
     clock: systemClock,
     log,

@@ -37,6 +37,9 @@ const kubectl = (verb: string, ...words: readonly string[]): Command => ['kubect
 /** An answer as objects, to be parsed. */
 const JSON_OUTPUT = ['-o', 'json']
 
+/** What is missing is no error. */
+const IF_THERE = '--ignore-not-found'
+
 /** From standard input. */
 const INPUT = ['-f', '-']
 
@@ -49,21 +52,26 @@ const SERVER_SIDE = ['--server-side', '--force-conflicts', `--field-manager=${FI
 export const get = (resources: readonly string[], ...flags: string[]): Command =>
   kubectl('get', resources.join(','), ...flags, ...JSON_OUTPUT)
 
-/** The kinds of an application's objects that decide, and where the API server has them. */
-const OF_APP: Record<string, [kind: string, group: string]> = {
+/** The kinds that a proxy may be asked for, and where the API server has them; Secrets are none of them. */
+const RESOURCES: Record<string, [kind: string, root: string]> = {
   services: ['Service', 'api/v1'],
   deployments: ['Deployment', 'apis/apps/v1'],
   replicasets: ['ReplicaSet', 'apis/apps/v1'],
   pods: ['Pod', 'api/v1'],
   horizontalpodautoscalers: ['HorizontalPodAutoscaler', 'apis/autoscaling/v1'],
   leases: ['Lease', 'apis/coordination.k8s.io/v1'],
+  configmaps: ['ConfigMap', 'api/v1'],
+  endpointslices: ['EndpointSlice', 'apis/discovery.k8s.io/v1'],
+  jobs: ['Job', 'apis/batch/v1'],
+  resourcequotas: ['ResourceQuota', 'api/v1'],
 }
 
-/** Everything that decides: both Services, both colors, the lock. */
-export const getApp = (app: string): Command => get(Object.keys(OF_APP), `--selector=app=${app}`)
+const OF_APP = ['services', 'deployments', 'replicasets', 'pods', 'horizontalpodautoscalers', 'leases']
 
-export const getNamed = (...names: string[]): Command =>
-  kubectl('get', ...names, '--ignore-not-found', ...JSON_OUTPUT)
+/** Everything that decides: both Services, both colors, the lock. */
+export const getApp = (app: string): Command => get(OF_APP, `--selector=app=${app}`)
+
+export const getNamed = (...names: string[]): Command => kubectl('get', ...names, IF_THERE, ...JSON_OUTPUT)
 
 /** What a pod answers, by way of the API server: nothing need be reachable from here. */
 export const getFromPod = (namespace: string, pod: string, port: number, path: string): Command =>
@@ -73,13 +81,13 @@ export const getFromPod = (namespace: string, pod: string, port: number, path: s
 export const getUsage = (namespace: string, app: string): Command =>
   kubectl('get', `--raw=/apis/metrics.k8s.io/v1beta1/namespaces/${namespace}/pods?labelSelector=app%3D${app}`)
 
-/** The API server on a socket, as far as it is about reading what `getApp` asks for, and what pods answer. */
-export const proxyOfApp = ({ namespace }: Scope, socket: string): Command =>
+/** The API server on a socket, as far as it is about reading such objects of a namespace, and what its pods answer. */
+export const proxyOf = ({ namespace }: Scope, socket: string): Command =>
   kubectl(
     'proxy',
     `--unix-socket=${socket}`,
-    `--accept-paths=^/(${[...new Set(Object.values(OF_APP).map(([, group]) => group))].join('|')})` +
-      `/namespaces/${namespace}/(${Object.keys(OF_APP).join('|')})($|/)`,
+    `--accept-paths=^/(${[...new Set(Object.values(RESOURCES).map(([, root]) => root))].join('|')})` +
+      `/namespaces/${namespace}/(${Object.keys(RESOURCES).join('|')})($|/)`,
     '--reject-methods=^(POST|PUT|PATCH|DELETE)$',
   )
 
@@ -89,20 +97,43 @@ export function rawPath(command: Command): string | undefined {
   return raw?.slice('--raw='.length)
 }
 
-/** The lists of which a `get` of such kinds by a selector is made, each with the kind that none of its items names. */
-export function listsOf(
-  { namespace }: Scope,
-  command: Command,
-): { kind: string; path: string }[] | undefined {
-  const [resources = '', selector = '', ...rest] = command.slice(command.indexOf('get') + 1)
-  const chosen = /^--selector=(.+)$/.exec(selector)?.[1]
-  if (!command.includes('get') || chosen === undefined || rest.join() !== JSON_OUTPUT.join()) return undefined
-  const lists = resources.split(',').map((resource) => {
-    const [kind, group] = OF_APP[resource] ?? []
-    const path = `/${group}/namespaces/${namespace}/${resource}?labelSelector=${encodeURIComponent(chosen)}`
-    return kind === undefined ? undefined : { kind, path }
-  })
-  return lists.includes(undefined) ? undefined : lists.filter((one) => one !== undefined)
+/** What a `get` asks the API server for: all objects of a kind, or one by its name, which may be missing. */
+export interface Asked {
+  apiVersion: string
+  kind: string
+  path: string
+  name?: string
+}
+
+/** What a command of `get` or `getNamed` asks for, where a proxy may be asked for all of it. */
+export function askedBy({ namespace }: Scope, command: Command): Asked[] | undefined {
+  const words = command.slice(command.indexOf('get') + 1)
+  if (!command.includes('get') || words.splice(-2).join() !== JSON_OUTPUT.join()) return undefined
+  const at = (resource: string, rest: string): Asked | undefined => {
+    const [kind, root] = RESOURCES[resource] ?? []
+    if (kind === undefined || root === undefined) return undefined
+    const apiVersion = root.replace(/^apis?\//, '')
+    return { apiVersion, kind, path: `/${root}/namespaces/${namespace}/${resource}${rest}` }
+  }
+  const named = words.at(-1) === IF_THERE ? words.slice(0, -1) : undefined
+  const asked = named
+    ? named.map((word) => {
+        const [kind, name = ''] = word.split('/')
+        const object = at(`${kind}s`, `/${name}`)
+        return name && object ? { ...object, name } : undefined
+      })
+    : listed(words)?.map(({ resource, query }) => at(resource, query))
+  return asked?.includes(undefined) ? undefined : asked?.filter((one) => one !== undefined)
+}
+
+/** The kinds of a list, by a selector or without one. */
+function listed([resources = '', ...flags]: readonly string[]):
+  | { resource: string; query: string }[]
+  | undefined {
+  const [selector, ...rest] = flags.map((flag) => /^--selector=(.+)$/.exec(flag)?.[1])
+  if (flags.length > 0 && (selector === undefined || rest.length > 0)) return undefined
+  const query = selector === undefined ? '' : `?labelSelector=${encodeURIComponent(selector)}`
+  return resources.split(',').map((resource) => ({ resource, query }))
 }
 
 export const currentContext = (): Command => kubectl('config', 'current-context')
@@ -143,7 +174,7 @@ export const annotate = (kinds: readonly string[], selector: string, annotation:
   )
 
 export const remove = (kind: string, names: readonly string[], ...flags: string[]): Command =>
-  kubectl('delete', kind, ...names, '--ignore-not-found', ...flags)
+  kubectl('delete', kind, ...names, IF_THERE, ...flags)
 
 /** By its path, with `DeleteOptions` as input: kubectl has no flag for preconditions. */
 export const removeRaw = (path: string): Command => kubectl('delete', `--raw=${path}`, ...INPUT)

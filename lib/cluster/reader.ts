@@ -1,16 +1,14 @@
 /**
  * For who reads the same again and again: by way of one `kubectl proxy` an answer takes a ms of a core, by a kubectl of its
- * own fifty. It listens on a socket that only this user reaches, lets nothing but the application's objects be read, and
- * ends with this process. What it does not answer well a kubectl is asked for, whose words say why.
+ * own fifty. It listens on a socket that only this user reaches, lets nothing but such objects be read, and ends with this
+ * process. What it does not answer well a kubectl is asked for, whose words say why.
  */
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { Command, Output, RunOptions, Shell } from '../command.ts'
 import { parseJson } from '../json.ts'
 import { temporaryFolder } from '../temporary.ts'
-import { KUBECTL_VARIABLES, listsOf, proxyOfApp, rawPath, scoped } from './commands.ts'
-import { Kubectl } from './kubectl.ts'
-import type { World } from './world.ts'
+import { askedBy, KUBECTL_VARIABLES, proxyOf, rawPath, scoped, type Asked, type Scope } from './commands.ts'
 
 /** ms until it listens: first it asks the server for its version. */
 const BEGINS_WITHIN = 6_000
@@ -18,34 +16,69 @@ const BEGINS_WITHIN = 6_000
 /** ms for an answer at the most, as a kubectl has it. */
 const WITHIN = 15_000
 
+/** So many reads are made by a kubectl each: a proxy takes as long to begin, and a rollback moves users with fewer. */
+const FEW = 4
+
 export interface Reader extends AsyncDisposable {
-  /** The same cluster. What `getApp` asks for, and what is got by `--raw`, comes by way of the proxy, which the first of them starts. */
-  kubectl: Kubectl
+  /** The same, but for reading objects of this scope, and what its pods answer. */
+  shell: Shell
 }
 
-export function openReader({ kubectl: { scope }, shell, clock, signal }: World): Reader {
-  let proxy: Promise<Proxy> | undefined
-  const read: Shell['read'] = async (command, options) => {
+export function openReader(scope: Scope, shell: Shell): Reader {
+  let proxy: Promise<Proxy | undefined> | undefined
+  let listening: Proxy | undefined
+  let asked = 0
+  // One that did not begin is not begun again.
+  const begin = async (): Promise<Proxy | undefined> =>
+    (listening = await startProxy(shell, (socket) => scoped(scope, proxyOf(scope, socket))).catch(
+      () => undefined,
+    ))
+  const stop = async (): Promise<void> => {
+    const begun = proxy
+    proxy = listening = undefined
+    await (await begun)?.stop()
+  }
+  const fromPod = async (path: string, options: RunOptions): Promise<Output | undefined> => {
+    // There may be hundreds of them, and each would be a kubectl: these wait for the proxy.
+    const answer = await (await (proxy ??= begin()))?.get(path, options)
+    if (answer === 'late') return NOT_IN_TIME
+    return answer?.status === 200 ? { stdout: answer.text, stderr: '', exitCode: 0 } : undefined
+  }
+  const objects = async (wanted: readonly Asked[], options: RunOptions): Promise<Output | undefined> => {
+    if (++asked > FEW) proxy ??= begin()
+    if (!listening) return undefined
+    const found = await together(wanted, listening, options)
+    if (found !== 'late') return found
+    // Its connection may be what hangs: the next ones are asked by a kubectl each, and then another proxy.
+    asked = 0
+    void stop().catch(() => {})
+    return (options.timeout ?? WITHIN) < WITHIN ? NOT_IN_TIME : NO_ANSWER
+  }
+  const read: Shell['read'] = async (command, options = {}) => {
     const path = rawPath(command)
-    const lists = listsOf(scope, command)
-    if (path === undefined && lists === undefined) return await shell.read(command, options)
-    proxy ??= startProxy(shell, (socket) => scoped(scope, proxyOfApp(scope, socket)))
-    // One that did not begin is not begun again: the next kubectl is asked at once.
-    const { get } = await proxy.catch(() => ({ get: () => Promise.resolve(undefined) }))
-    const answer = await (lists ? together(lists, get, options) : get(path ?? '', options))
-    return answer ?? (await shell.read(command, options))
+    const wanted = askedBy(scope, command)
+    const answer = wanted ? await objects(wanted, options) : path && (await fromPod(path, options))
+    return answer || (await shell.read(command, options))
   }
-  return {
-    kubectl: new Kubectl(scope, { ...shell, read }, clock, signal),
-    [Symbol.asyncDispose]: async () => await proxy?.then(({ stop }) => stop()).catch(() => {}),
-  }
+  return { shell: { ...shell, read }, [Symbol.asyncDispose]: stop }
 }
 
-/** Undefined for what is not answered well. */
-type Get = (path: string, options?: Pick<RunOptions, 'signal' | 'timeout'>) => Promise<Output | undefined>
+/** Its time is over, which no kubectl gets a second time. */
+const NOT_IN_TIME: Output = { stdout: '', stderr: '', exitCode: 124 }
+
+/** What a kubectl says then. */
+const NO_ANSWER: Output = {
+  stdout: '',
+  stderr:
+    'Unable to connect to the server: context deadline exceeded (Client.Timeout exceeded while awaiting headers)\n',
+  exitCode: 1,
+}
+
+type Answer = { status: number; text: string } | 'late' | undefined
 
 interface Proxy {
-  get: Get
+  /** Undefined where there was no answer, or nobody waits for it any more. */
+  get: (path: string, options: RunOptions) => Promise<Answer>
   stop: () => Promise<void>
 }
 
@@ -65,41 +98,42 @@ async function startProxy(shell: Shell, command: (socket: string) => Command): P
   }
 }
 
-const list = z.object({ items: z.array(z.looseObject({})) })
-
-/** As a kubectl makes one list of several. */
-async function together(
-  lists: readonly { kind: string; path: string }[],
-  get: Get,
-  options?: RunOptions,
-): Promise<Output | undefined> {
-  const answers = await Promise.all(lists.map(({ path }) => get(path, options)))
-  const late = answers.find((answer) => answer?.exitCode === 124)
-  if (late) return late
-  const found = answers.map((answer, index) =>
-    list
-      .safeParse(parseJson(answer?.stdout ?? ''))
-      .data?.items.map((item) => ({ kind: lists[index]?.kind, ...item })),
-  )
-  if (found.includes(undefined)) return undefined
-  return { stdout: JSON.stringify({ items: found.flat() }), stderr: '', exitCode: 0 }
-}
-
-async function got(
-  unix: string,
-  path: string,
-  { signal, timeout = WITHIN }: Pick<RunOptions, 'signal' | 'timeout'> = {},
-): Promise<Output | undefined> {
+async function got(unix: string, path: string, { signal, timeout = WITHIN }: RunOptions): Promise<Answer> {
   const late = AbortSignal.timeout(Math.min(timeout, WITHIN))
   try {
     const answer = await fetch(`http://localhost${path}`, {
       unix,
       signal: signal ? AbortSignal.any([signal, late]) : late,
     })
-    const stdout = await answer.text()
-    return answer.ok ? { stdout, stderr: '', exitCode: 0 } : undefined
+    return { status: answer.status, text: await answer.text() }
   } catch {
-    // Its time is over, which no kubectl gets a second time.
-    return late.aborted ? { stdout: '', stderr: '', exitCode: 124 } : undefined
+    return late.aborted ? 'late' : undefined
   }
+}
+
+const object = z.looseObject({})
+const list = z.object({ items: z.array(object) })
+const missing = z.object({ reason: z.literal('NotFound'), details: z.object({ name: z.string() }) })
+
+/**
+ * As a kubectl makes one list of several answers, each asked for after the one before: whoever names them in an order may
+ * rely on it. Undefined where one is not answered well.
+ */
+async function together(
+  wanted: readonly Asked[],
+  { get }: Proxy,
+  options: RunOptions,
+): Promise<Output | 'late' | undefined> {
+  const items: unknown[] = []
+  for (const { apiVersion, kind, path, name } of wanted) {
+    const answer = await get(path, options)
+    if (answer === 'late') return 'late'
+    const said = parseJson(answer?.text ?? '')
+    const isMissing = answer?.status === 404 && missing.safeParse(said).data?.details.name === name
+    const found = name === undefined ? list.safeParse(said).data?.items : [object.safeParse(said).data]
+    if (isMissing) continue
+    if (answer?.status !== 200 || !found || found.includes(undefined)) return undefined
+    items.push(...found.map((item) => ({ apiVersion, kind, ...item })))
+  }
+  return { stdout: JSON.stringify({ items }), stderr: '', exitCode: 0 }
 }

@@ -3,8 +3,6 @@
  * the same requests to the color that was left, which say whether going back would help.
  */
 import type { Color, Place } from '../app/color.ts'
-import type { Kubectl } from '../cluster/kubectl.ts'
-import { openReader } from '../cluster/reader.ts'
 import { sentence } from '../errors.ts'
 import type { Count } from '../monitor/judge.ts'
 import { sourceOf } from '../monitor/sources.ts'
@@ -17,8 +15,6 @@ import { observe } from '../app/observe.ts'
 import type { Attempt } from './attempt.ts'
 
 export interface Eyes {
-  /** By which the cluster is looked at again and again. */
-  kubectl: Kubectl
   source: Source
   slow: number | undefined
   notCovered: string[]
@@ -45,17 +41,13 @@ export async function openEyes(
 ): Promise<Eyes> {
   const { environment, clock, journal } = attempt
   const settings = { ...environment.witness, rate, connections: 1 }
-  await using stops = new AsyncDisposableStack()
-  const { kubectl } = stops.use(openReader(attempt))
   const known = bound === undefined ? {} : { slow: bound }
-  const { source, slow, notCovered } = await sourceOf({ ...attempt, kubectl }, known)
+  const { source, slow, notCovered } = await sourceOf(attempt, known)
   const live = await startWitness(environment.url, settings, clock)
   const mark = { 'x-deploy-verification': journal.entry.id }
   const old = from && oldProbes(attempt, from, (url) => startWitness(url, settings, clock, mark))
   const seen = counter(live)
-  const reader = stops.move()
   return {
-    kubectl,
     source,
     slow,
     notCovered,
@@ -67,7 +59,7 @@ export async function openEyes(
     },
     forgetOld: () => old?.forget(),
     stop: async () => {
-      await Promise.all([live.stop(), old?.stop(), reader.disposeAsync()])
+      await Promise.all([live.stop(), old?.stop()])
     },
   }
 }

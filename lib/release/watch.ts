@@ -204,12 +204,11 @@ export async function look(watch: Watch, { gap = false } = {}): Promise<void> {
 }
 
 /** The cluster, as long as users are where they were. Undefined where it does not answer: then nothing is said of it. */
-async function seen({ attempt, eyes, sides: { to, shared } }: Watch): Promise<Observed | undefined> {
-  const looking = { ...attempt, kubectl: eyes.kubectl }
+async function seen({ attempt, sides: { to, shared } }: Watch): Promise<Observed | undefined> {
   try {
-    if (shared) return await stillShared(looking)
-    if (to === 'plain') return await observe(looking.environment.app, looking.kubectl)
-    return await ensureLive(looking, to)
+    if (shared) return await stillShared(attempt)
+    if (to === 'plain') return await observe(attempt.environment.app, attempt.kubectl)
+    return await ensureLive(attempt, to)
   } catch (error) {
     if (error instanceof KubectlError && !attempt.signal.aborted) return undefined
     throw error
