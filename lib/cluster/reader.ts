@@ -24,13 +24,13 @@ export interface Reader extends AsyncDisposable {
   shell: Shell
 }
 
-export function openReader(scope: Scope, shell: Shell): Reader {
+export function openReader(scope: Scope, shell: Shell, within = WITHIN): Reader {
   let proxy: Promise<Proxy | undefined> | undefined
   let listening: Proxy | undefined
   let asked = 0
   // One that did not begin is not begun again.
   const begin = async (): Promise<Proxy | undefined> =>
-    (listening = await startProxy(shell, (socket) => scoped(scope, proxyOf(scope, socket))).catch(
+    (listening = await startProxy(shell, (socket) => scoped(scope, proxyOf(scope, socket)), within).catch(
       () => undefined,
     ))
   const stop = async (): Promise<void> => {
@@ -52,7 +52,7 @@ export function openReader(scope: Scope, shell: Shell): Reader {
     // Its connection may be what hangs: the next ones are asked by a kubectl each, and then another proxy.
     asked = 0
     void stop().catch(() => {})
-    return (options.timeout ?? WITHIN) < WITHIN ? NOT_IN_TIME : NO_ANSWER
+    return (options.timeout ?? within) < within ? NOT_IN_TIME : NO_ANSWER
   }
   const read: Shell['read'] = async (command, options = {}) => {
     const path = rawPath(command)
@@ -82,7 +82,11 @@ interface Proxy {
   stop: () => Promise<void>
 }
 
-async function startProxy(shell: Shell, command: (socket: string) => Command): Promise<Proxy> {
+async function startProxy(
+  shell: Shell,
+  command: (socket: string) => Command,
+  within: number,
+): Promise<Proxy> {
   const folder = temporaryFolder()
   const stops = new AsyncDisposableStack()
   stops.use(folder)
@@ -91,15 +95,20 @@ async function startProxy(shell: Shell, command: (socket: string) => Command): P
     const running = await shell.start(command(unix), { env: KUBECTL_VARIABLES })
     stops.defer(() => running.stop())
     await running.line(/Starting to serve/, BEGINS_WITHIN)
-    return { get: (path, options) => got(unix, path, options), stop: () => stops.disposeAsync() }
+    return { get: (path, options) => got(unix, path, within, options), stop: () => stops.disposeAsync() }
   } catch (error) {
     await stops.disposeAsync()
     throw error
   }
 }
 
-async function got(unix: string, path: string, { signal, timeout = WITHIN }: RunOptions): Promise<Answer> {
-  const late = AbortSignal.timeout(Math.min(timeout, WITHIN))
+async function got(
+  unix: string,
+  path: string,
+  within: number,
+  { signal, timeout = within }: RunOptions,
+): Promise<Answer> {
+  const late = AbortSignal.timeout(Math.min(timeout, within))
   try {
     const answer = await fetch(`http://localhost${path}`, {
       unix,

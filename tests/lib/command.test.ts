@@ -46,6 +46,13 @@ const hostile = [
 ]
 
 describe('arguments', () => {
+  test('what a person has in ~/.bashrc is not run before a program that is given input', async () => {
+    writeFileSync(join(folder, '.bashrc'), 'echo "Welcome back"\n')
+    // As of what cron, a container or the last command of a bash -c has started.
+    const env = { HOME: folder, SHLVL: '0' }
+    expect(await sh.read(['cat'], { input: '{}', env })).toEqual({ stdout: '{}', stderr: '', exitCode: 0 })
+  })
+
   test('arrive as they are', async () => {
     const { stdout, exitCode } = await sh.read(echo(...hostile))
     expect(JSON.parse(stdout)).toEqual(hostile)

@@ -3,13 +3,18 @@ import { afterEach, expect, test } from 'bun:test'
 import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { z } from 'zod'
+import { until } from '../../../examples/rehearsal/program.ts'
 import { systemClock } from '../../../lib/clock.ts'
 import { shell, type Command, type Shell } from '../../../lib/command.ts'
 import { get as listing, getApp, getFromPod, getNamed } from '../../../lib/cluster/commands.ts'
 import { Kubectl } from '../../../lib/cluster/kubectl.ts'
-import { openReader, type Reader } from '../../../lib/cluster/reader.ts'
+import { openReader } from '../../../lib/cluster/reader.ts'
+import { refusalOf } from '../../../lib/cluster/refusal.ts'
 import { temporaryFolder } from '../../../lib/temporary.ts'
-import { rehearse } from '../world.ts'
+
+const EMPTY = { stdout: '{"items":[]}', stderr: '', exitCode: 0 }
+const empty = () => Promise.resolve(EMPTY)
 
 const scope = { context: 'test', namespace: 'chat' }
 const METRICS = getFromPod('chat', 'a', 9091, '/metrics')
@@ -19,8 +24,12 @@ afterEach(async () => {
   for (const close of closing.splice(0).toReversed()) await close()
 })
 
-/** @param real whether kubectl runs; each is written down */
-function reading(answer: (path: string) => Response | Promise<Response>, real?: Partial<Shell>) {
+/** @param real what runs instead of a kubectl; each is written down */
+function reading(
+  answer: (path: string) => Response | Promise<Response>,
+  real?: Partial<Shell>,
+  within?: number,
+) {
   const asked: string[] = []
   const server = Bun.serve({
     hostname: '127.0.0.1',
@@ -42,7 +51,6 @@ function reading(answer: (path: string) => Response | Promise<Response>, real?: 
   )
   const { KUBECONFIG } = process.env
   process.env['KUBECONFIG'] = file
-  const rehearsal = rehearse()
   const run = { ...shell(() => {}), ...real }
   const kubectls: Command[] = []
   const noted: Shell = {
@@ -50,11 +58,9 @@ function reading(answer: (path: string) => Response | Promise<Response>, real?: 
     read: async (command, options) => (kubectls.push(command), await run.read(command, options)),
   }
   const abort = new AbortController()
-  const { signal } = abort
-  const kubectl = new Kubectl(scope, noted, systemClock, signal)
-  const reader = openReader({ ...rehearsal.world, kubectl, shell: noted, clock: systemClock, signal })
+  const reader = openReader(scope, noted, within)
+  const kubectl = new Kubectl(scope, reader.shell, systemClock, abort.signal)
   closing.push(
-    () => rehearsal[Symbol.asyncDispose](),
     () => folder[Symbol.dispose](),
     () => server.stop(true),
     () =>
@@ -63,7 +69,7 @@ function reading(answer: (path: string) => Response | Promise<Response>, real?: 
         : (process.env['KUBECONFIG'] = KUBECONFIG)),
     () => reader[Symbol.asyncDispose](),
   )
-  return { asked, kubectls, reader, abort }
+  return { asked, kubectls, reader: { ...reader, kubectl }, abort }
 }
 
 /** Folders of readers that this process holds. */
@@ -73,7 +79,9 @@ const sockets = (): string[] =>
     .map((name) => join(tmpdir(), name, 'api'))
     .filter((path) => existsSync(path))
 
-const get = async ({ kubectl }: Reader, command = METRICS, timeout = 5000) =>
+type Reading = ReturnType<typeof reading>['reader']
+
+const get = async ({ kubectl }: Reading, command = METRICS, timeout = 5000) =>
   await kubectl.ask(command, { timeout })
 
 test('pods and what they say are read without a kubectl for each', async () => {
@@ -93,31 +101,87 @@ test('pods and what they say are read without a kubectl for each', async () => {
   ])
 })
 
-test('all that is the application’s, as a kubectl puts it together', async () => {
+/** It listens from here on: what a pod says waits for that. */
+async function listening({ reader, kubectls, asked }: ReturnType<typeof reading>): Promise<void> {
+  await get(reader)
+  kubectls.length = asked.length = 0
+}
+
+test('all that is the application’s, as a kubectl puts it together: one kind after the other', async () => {
   const kinds = { services: 'Service', deployments: 'Deployment', leases: 'Lease' }
-  const { asked, kubectls, reader } = reading((path) => {
+  let at = 0
+  const all = reading(async (path) => {
+    expect(++at).toBe(1)
+    await Bun.sleep(5)
+    at--
     const [, , , group, resource = ''] = /^\/(api|apis)\/(.+)\/namespaces\/(chat)\/(\w+)$/.exec(path) ?? []
     const found = group === 'chat' && resource in kinds
     return Response.json({
       items: found ? [{ metadata: { name: resource } }, { metadata: { name: 'b' } }] : [],
     })
   })
-  const answer = await get(reader, getApp('chat app'))
-  const { items } = JSON.parse(answer.stdout) as { items: { kind: string; metadata: { name: string } }[] }
+  await listening(all)
+  const answer = await get(all.reader, getApp('chat app'))
+  const { items } = JSON.parse(answer.stdout) as {
+    items: { apiVersion: string; kind: string; metadata: { name: string } }[]
+  }
   expect(items.map(({ kind, metadata }) => `${kind}/${metadata.name}`)).toEqual(
     Object.entries(kinds).flatMap(([name, kind]) => [`${kind}/${name}`, `${kind}/b`]),
   )
-  expect(asked).toHaveLength(6)
-  expect(asked.every((one) => one.endsWith('?labelSelector=app%3Dchat%20app'))).toBe(true)
-  expect(kubectls).toEqual([])
+  expect([...new Set(items.map(({ apiVersion }) => apiVersion))]).toEqual([
+    'v1',
+    'apps/v1',
+    'coordination.k8s.io/v1',
+  ])
+  const order = ['services', 'deployments', 'replicasets', 'pods', 'horizontalpodautoscalers', 'leases']
+  expect(all.asked.map((one) => /(\w+)\?labelSelector=app%3Dchat%20app$/.exec(one)?.[1])).toEqual(order)
+  expect(all.kubectls).toEqual([])
 })
 
 test('where one of them is refused, kubectl is asked for all', async () => {
-  const { reader, kubectls } = reading((path) =>
+  const one = reading((path) =>
     path.endsWith('/leases') ? new Response('no', { status: 403 }) : Response.json({ items: [] }),
   )
-  expect(await get(reader, getApp('chat'))).toMatchObject({ exitCode: 1 })
-  expect(kubectls).toHaveLength(1)
+  await listening(one)
+  expect(await get(one.reader, getApp('chat'))).toMatchObject({ exitCode: 1 })
+  expect(one.kubectls).toHaveLength(1)
+})
+
+test('what is asked for by name may be missing; a kind that the server does not know is no missing object', async () => {
+  const missing = { kind: 'Status', reason: 'NotFound', details: { name: 'gone' }, code: 404 }
+  const some = reading((path) => {
+    if (path.endsWith('/gone')) return Response.json(missing, { status: 404 })
+    if (path.includes('/jobs/')) return new Response('404 page not found', { status: 404 })
+    return Response.json({ kind: 'Service', apiVersion: 'v1', metadata: { name: 'chat' } })
+  })
+  await listening(some)
+  const found = await get(some.reader, getNamed('service/chat', 'lease/gone'))
+  expect(JSON.parse(found.stdout)).toEqual({
+    items: [{ kind: 'Service', apiVersion: 'v1', metadata: { name: 'chat' } }],
+  })
+  expect(await some.reader.kubectl.objects(getNamed('configmap/gone'), z.unknown())).toEqual([])
+  expect(some.asked).toEqual([
+    'GET /api/v1/namespaces/chat/services/chat',
+    'GET /apis/coordination.k8s.io/v1/namespaces/chat/leases/gone',
+    'GET /api/v1/namespaces/chat/configmaps/gone',
+  ])
+  expect(some.kubectls).toEqual([])
+  expect(await get(some.reader, getNamed('job/gone2'))).toMatchObject({ exitCode: 1 })
+  expect(some.kubectls).toHaveLength(1)
+})
+
+test('four reads are made by a kubectl each, and so are those that a proxy is not there for yet', async () => {
+  const first = reading(() => Response.json({ items: [] }), { read: empty })
+  for (let i = 0; i < 4; i++) await get(first.reader, listing(['pods']))
+  expect(sockets()).toEqual([])
+  expect(first.kubectls).toHaveLength(4)
+  await until('a proxy', async () => {
+    await get(first.reader, listing(['pods']))
+    return first.asked.length > 0 || undefined
+  })
+  const kubectls = first.kubectls.length
+  await get(first.reader, listing(['pods']))
+  expect(first.kubectls).toHaveLength(kubectls)
 })
 
 test('nothing is begun until it is needed, and nothing is left', async () => {
@@ -161,14 +225,43 @@ test('a pod that stalls gets its time once', async () => {
 })
 
 test('so does a list; and what is asked in another way is kubectl’s', async () => {
-  const { reader, kubectls } = reading((path) =>
+  const late = reading((path) =>
     path.endsWith('/leases') ? new Promise(() => {}) : Response.json({ items: [] }),
   )
-  expect(await get(reader, getApp('chat'), 700)).toMatchObject({ exitCode: 124 })
-  expect(kubectls).toEqual([])
-  await get(reader, listing(['pods'], '--selector=app=chat', '--field-selector=status.phase=Running'))
-  await get(reader, listing(['secrets'], '--selector=app=chat'))
-  expect(kubectls).toHaveLength(2)
+  await listening(late)
+  expect(await get(late.reader, getApp('chat'), 700)).toMatchObject({ exitCode: 124 })
+  expect(late.kubectls).toEqual([])
+  for (const command of [
+    listing(['pods'], '--selector=app=chat', '--field-selector=status.phase=Running'),
+    listing(['pods'], '--all-namespaces'),
+    listing(['secrets'], '--selector=app=chat'),
+    getNamed('secret/chat'),
+    getNamed('service'),
+  ]) {
+    await listening(late)
+    await get(late.reader, command)
+    expect(late.kubectls).toHaveLength(1)
+  }
+})
+
+test('a proxy whose connection hangs is asked no more: kubectl’s word for it, then kubectls, then another proxy', async () => {
+  let hangs = true
+  const answer = () => (hangs ? new Promise<Response>(() => {}) : Response.json({ items: [] }))
+  const late = reading(
+    (path) => (path.endsWith('/metrics') ? Response.json({}) : answer()),
+    { read: empty },
+    300,
+  )
+  await listening(late)
+  const [socket = ''] = sockets()
+  expect(refusalOf(await get(late.reader, listing(['pods'])))).toBe('Unreachable')
+  await until('it is stopped', () => (existsSync(socket) ? undefined : true))
+  hangs = false
+  for (let i = 0; i < 4; i++) expect(await get(late.reader, listing(['pods']))).toEqual(EMPTY)
+  expect(late.kubectls).toHaveLength(4)
+  await listening(late)
+  await get(late.reader, listing(['pods']))
+  expect(late.asked).toHaveLength(1)
 })
 
 test('an interrupt ends what is asked', async () => {
