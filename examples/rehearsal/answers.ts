@@ -52,6 +52,12 @@ const record = z.looseObject({
 })
 export type Record = z.infer<typeof record>
 
+const selecting = z.object({ spec: z.object({ selector: z.record(z.string(), z.string()) }) })
+
+/** Of a Service, as the API server gives it. */
+export const parseSelector = (object: unknown): { [label: string]: string } =>
+  selecting.parse(object).spec.selector
+
 const status = z.looseObject({
   live: z.string().optional(),
   problem: z.string().optional(),

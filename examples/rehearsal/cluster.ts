@@ -17,6 +17,8 @@ export interface Cluster {
   env: Record<string, string>
   /** Runs the real kubectl as an administrator. */
   kubectl(...args: string[]): Promise<Finished>
+  /** What the API server answers to a GET, as an administrator: for who looks often, for whom each kubectl is a burden. */
+  read(path: string): Promise<unknown>
   /** Ends a sandbox with all its containers. A real cluster is left as it is. */
   stop(): Promise<void>
 }
@@ -41,6 +43,7 @@ export async function startCluster(): Promise<Cluster> {
   const raw = await output(['kubectl', 'config', 'view', '--raw', '--flatten'], { env: variables })
   writeFileSync(kubeconfig, raw, { mode: 0o600 })
   const context = (await output(['kubectl', 'config', 'current-context'], { env })).trim()
+  const proxy = await startProxy(join(folder, 'api'), env)
   return {
     kind: real ? 'real' : 'sandbox',
     folder,
@@ -49,11 +52,35 @@ export async function startCluster(): Promise<Cluster> {
     registry,
     env,
     kubectl: (...args) => run(['kubectl', ...args], { env }),
+    read: async (path) => {
+      const answer = await fetch(`http://localhost${path}`, { unix: proxy.socket })
+      if (!answer.ok) throw new Error(`GET ${path}: ${answer.status} ${await answer.text()}`)
+      return await answer.json()
+    },
     stop: async () => {
+      await proxy.stop()
       await end()
       rmSync(folder, { recursive: true, force: true })
     },
   }
+}
+
+/** Ends with this process, however that ends: its shell reads what this process never writes. */
+async function startProxy(socket: string, env: Record<string, string>) {
+  const script = 'kubectl proxy --unix-socket="$0" & read -r _; kill $!'
+  const child = Bun.spawn(['sh', '-c', script, socket], {
+    env: { ...process.env, ...env },
+    stdin: 'pipe',
+    stdout: 'pipe',
+    stderr: 'inherit',
+  })
+  const line = await firstLine(child.stdout)
+  if (!line.startsWith('Starting to serve')) throw new Error(`kubectl proxy did not start: ${line}`)
+  const stop = async (): Promise<void> => {
+    await child.stdin.end()
+    await child.exited
+  }
+  return { socket, stop }
 }
 
 interface Source {

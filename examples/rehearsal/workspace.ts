@@ -6,7 +6,7 @@ import type { Cluster } from './cluster.ts'
 import type { Images } from './image.ts'
 import { writeOverlay, type Shape } from './overlay.ts'
 import { freeNodePorts } from './ports.ts'
-import { parseHistory, parseStatus, type Record, type Status } from './answers.ts'
+import { parseHistory, parseStatus, type Record, type Status, parseSelector } from './answers.ts'
 import { startTraffic, type Traffic } from './traffic.ts'
 import { output, ROOT, start, type Finished, type Options, type Started } from './program.ts'
 
@@ -189,8 +189,8 @@ export class Workspace {
   }
 
   /** What the live Service selects. */
-  async selector(): Promise<{ app?: string; color?: string }> {
-    return JSON.parse(await this.kubectl('get', 'service', APP, '-o', 'jsonpath={.spec.selector}'))
+  async selector(): Promise<ReturnType<typeof parseSelector>> {
+    return parseSelector(await this.cluster.read(`/api/v1/namespaces/${this.namespace}/services/${APP}`))
   }
 
   /** Whatever these scripts could have changed, as it is now. */

@@ -158,7 +158,7 @@ safely('S5: a selector that these scripts never write is never guessed at', asyn
   const { problem, live } = await workspace.status()
   expect(live).toBeUndefined()
   expect(problem).toContain('"tier":"web"')
-  expect(await workspace.selector()).toEqual({ app: APP, color: 'blue', tier: 'web' } as object)
+  expect(await workspace.selector()).toEqual({ app: APP, color: 'blue', tier: 'web' })
 })
 
 safely(

@@ -9,9 +9,6 @@ import { failed, failures, type Sample } from '../../examples/rehearsal/traffic.
 /** Far above what anything here takes: a test that hangs is to fail, a slow machine is not. */
 const LIMIT = 900_000
 
-/** How many tests of a file run at the same time; more only wait for each other on two cores. */
-const AT_ONCE = 3
-
 /** Its workspaces end with the test that opens them, but for those that are for all. */
 type Stage = Rehearsal & { openForAll: Rehearsal['open'] }
 
@@ -44,6 +41,12 @@ const opened = new AsyncLocalStorage<Workspace[]>()
 
 /** Whether the suite runs on a real cluster. */
 export const REAL = process.env.E2E_CLUSTER === 'real'
+
+/**
+ * How many tests of a file run at the same time; more only wait for each other on two cores. On the sandbox two files run
+ * beside each other, on a real cluster one, and its containers take their time.
+ */
+const AT_ONCE = REAL ? 3 : 2
 
 /**
  * Whether of a long list of cases, which differ in what these scripts decide and not in what a cluster answers, only so
