@@ -309,6 +309,9 @@ export function holder({ spec }: Lease): string {
   return `${who} since ${spec.acquireTime.replace(/\.\d+Z$/, 'Z')}`
 }
 
+/** Of whoever holds it. */
+export const tokenOf = ({ spec }: Lease): string | undefined => spec.holderIdentity.split(' ')[1]
+
 const identity = (by: string, token: string): string => `${by.replaceAll(' ', '_')} ${token}`
 
 /** Leases have microseconds. */

@@ -5,7 +5,7 @@ import { observe } from '../app/observe.ts'
 import { DeployError, Exit, sentence } from '../errors.ts'
 import { isLockLoss } from '../history/lock.ts'
 import type { Attempt } from './attempt.ts'
-import { isForeign, isTheirs, TAKEN_OVER, whereUsersAre, type Where } from './fence.ts'
+import { isTaken, isTheirs, TAKEN_OVER, whereUsersAre, type Where } from './fence.ts'
 import type { Plan, Request } from './plan.ts'
 import { AfterSwitch, tidyUp } from './settle.ts'
 
@@ -30,7 +30,7 @@ export async function beforeUsers<T>(
 
 /** A run that was stopped for long wakes up to whatever broke first: that somebody has its lock is why it ends. */
 function reasonOf({ lock, log }: Attempt, error: unknown, now: Where | undefined): unknown {
-  if (isLockLoss(error) || !isForeign(now?.token, lock)) return error
+  if (isLockLoss(error) || !now || !isTaken(now, lock)) return error
   log.warn(sentence(error))
   return new DeployError(TAKEN_OVER, Exit.locked)
 }

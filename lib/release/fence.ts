@@ -4,7 +4,7 @@ import { isOverlap, liveColor } from '../app/live.ts'
 import { observe, side, type Observed } from '../app/observe.ts'
 import type { World } from '../cluster/world.ts'
 import { DeployError, Exit } from '../errors.ts'
-import type { Lock } from '../history/lock.ts'
+import { tokenOf, type Lock } from '../history/lock.ts'
 import { voided } from '../traffic/patch.ts'
 
 export const TAKEN_OVER = 'The lock was taken over: this run stops here'
@@ -50,14 +50,18 @@ export interface Where {
   color: Color | undefined
   /** `1.0.0 (blue)`, as people read it. */
   named: string
-  /** The lock's, as it stands on the live Service. */
-  token: string | undefined
+  /** Those of the lock, as they stand on the live Service and on the Lease: whoever takes it writes there first. */
+  tokens: (string | undefined)[]
 }
+
+/** Whether somebody else has taken the lock. */
+export const isTaken = ({ tokens }: Where, lock: Lock): boolean =>
+  tokens.some((token) => isForeign(token, lock))
 
 /** @throws KubectlError when nobody can tell */
 export async function whereUsersAre({ environment, kubectl }: World): Promise<Where> {
-  const { service, colors: states } = await observe(environment.app, kubectl.unstoppable())
+  const { service, lease, colors: states } = await observe(environment.app, kubectl.unstoppable())
   const color = colors.find((name) => name === service?.spec.selector.color)
   const named = color ? `${side(states[color]).version} (${color})` : 'no single color'
-  return { color, named, token: service?.metadata.annotations[key.lock] }
+  return { color, named, tokens: [service?.metadata.annotations[key.lock], lease && tokenOf(lease)] }
 }

@@ -4,7 +4,7 @@ import type { World } from '../cluster/world.ts'
 import { DeployError, Exit, sentence, type ExitCode } from '../errors.ts'
 import type { Journal } from '../history/journal.ts'
 import { isLockLoss, type Lock } from '../history/lock.ts'
-import { isForeign, TAKEN_OVER, whereUsersAre } from './fence.ts'
+import { isTaken, TAKEN_OVER, whereUsersAre } from './fence.ts'
 
 /** Something went wrong when traffic had moved already. The record says how it ended, or is left open. */
 export class AfterSwitch extends DeployError {
@@ -92,7 +92,7 @@ export async function overtaken(
   before = '',
 ): Promise<AfterSwitch | undefined> {
   const now = await whereUsersAre(world).catch(() => undefined)
-  if (!now || !isForeign(now.token, world.lock)) return undefined
+  if (!now || !isTaken(now, world.lock)) return undefined
   return new AfterSwitch(`${before || TAKEN_OVER}. Users are on ${now.named} now`, Exit.locked)
 }
 

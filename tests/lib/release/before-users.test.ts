@@ -12,7 +12,7 @@ import { next, planned, request } from './setting.ts'
 // The machine may be busy with other things.
 setDefaultTimeout(60_000)
 
-const on = (color: Where['color'], named: string): Where => ({ color, named, token: 'mine' })
+const on = (color: Where['color'], named: string): Where => ({ color, named, tokens: ['mine'] })
 
 describe('saying', () => {
   test.each<[string, 'blue' | undefined, Where | undefined, string]>([

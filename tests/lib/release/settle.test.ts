@@ -82,6 +82,21 @@ describe('the lock is lost after the switch', () => {
     expect(stored(rehearsal, request.id).outcome).toBe('open')
   })
 
+  test('somebody else has just taken it, and has not come to the Service yet: the same', async () => {
+    await using rehearsal = rehearse({ lock: 300 })
+    const failed = await deployed(rehearsal, (one) => {
+      afterSwitch(one, async () => {
+        one.cluster.object('Lease', `${APP}-deploy`).spec = { holderIdentity: 'bob other' }
+        const noticed = Promise.withResolvers<void>()
+        one.cluster.intercept = (line) => void (line.startsWith('get lease') && noticed.resolve())
+        await noticed.promise
+      })
+    })
+    expect(failed.code).toBe(5)
+    expect(failed.message).toMatch(/taken over by bob .* Users are on 1\.1\.0 \(green\) now$/)
+    expect(stored(rehearsal, request.id).outcome).toBe('open')
+  })
+
   test('somebody else has put his token there, and the lease says nothing yet: the same', async () => {
     await using rehearsal = rehearse({ lock: 300 })
     const failed = await deployed(rehearsal, (one) =>
