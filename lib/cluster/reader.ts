@@ -122,7 +122,13 @@ async function got(
 
 const object = z.looseObject({})
 const list = z.object({ items: z.array(object) })
-const missing = z.object({ reason: z.literal('NotFound'), details: z.object({ name: z.string() }) })
+
+/** Whether a server's 404 is about an object, and not about a kind that it does not know. */
+function isMissing({ name }: Asked, answer: Exclude<Answer, 'late'>, said: unknown): boolean {
+  const details = z.object({ name: z.literal(name ?? '') })
+  const status = z.object({ reason: z.literal('NotFound'), details })
+  return name !== undefined && answer?.status === 404 && status.safeParse(said).success
+}
 
 /**
  * As a kubectl makes one list of several answers, each asked for after the one before: whoever names them in an order may
@@ -134,13 +140,13 @@ async function together(
   options: RunOptions,
 ): Promise<Output | 'late' | undefined> {
   const items: unknown[] = []
-  for (const { apiVersion, kind, path, name } of wanted) {
+  for (const asked of wanted) {
+    const { apiVersion, kind, path, name } = asked
     const answer = await get(path, options)
     if (answer === 'late') return 'late'
     const said = parseJson(answer?.text ?? '')
-    const isMissing = answer?.status === 404 && missing.safeParse(said).data?.details.name === name
+    if (isMissing(asked, answer, said)) continue
     const found = name === undefined ? list.safeParse(said).data?.items : [object.safeParse(said).data]
-    if (isMissing) continue
     if (answer?.status !== 200 || !found || found.includes(undefined)) return undefined
     items.push(...found.map((item) => ({ apiVersion, kind, ...item })))
   }

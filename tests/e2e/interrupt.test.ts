@@ -22,8 +22,8 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     const stopped = exits(await run.ended, 130)
     expect(stopped.stderr).toContain(`Interrupted (${signal})`)
     expect(stopped.stderr).toContain('Traffic did not move: users are on 1.0.0 (blue)')
-    // A cancelled CI job has 7 s from SIGINT to SIGTERM; with air for a busy machine.
-    expect(performance.now() - began).toBeLessThan(20_000)
+    // A cancelled CI job has 7 s from SIGINT to SIGTERM; a busy machine takes longer, but never waits for the pod (60 s).
+    expect(performance.now() - began).toBeLessThan(45_000)
 
     const samples = await traffic.stop()
     unharmed(samples)

@@ -35,7 +35,7 @@ async function killable(
       replicas: 1,
       autoscaler: BOUNDS,
       // Nothing here is never ready, and a busy kubelet takes its time to see it.
-      settings: { lock: '8s', drain: '100ms', timeouts: { ...TIMES, ready: '2m' }, ...settings },
+      settings: { lock: '12s', drain: '100ms', timeouts: { ...TIMES, ready: '2m' }, ...settings },
     },
     '1.0.0',
     '2.0.0',

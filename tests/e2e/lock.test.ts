@@ -53,7 +53,7 @@ interface Paused {
 
 /** A deployment of 2.0.0 that is stopped with SIGSTOP while it waits for its pods. */
 async function pausedDeployment(): Promise<Paused> {
-  const workspace = await stage().open({ settings: { lock: '8s' } }, '1.0.0', '2.0.0', '3.0.0')
+  const workspace = await stage().open({ settings: { lock: '12s' } }, '1.0.0', '2.0.0', '3.0.0')
   await workspace.bring('1.0.0')
   const held = workspace.start('deploy', ['--env', 'production', '--yes', '--version', '2.0.0'])
   await untilDeploying(workspace, 'green', '2.0.0')

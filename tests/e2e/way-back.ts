@@ -11,7 +11,7 @@ export const SHORT: Settings = {
 }
 
 /** For a run that is killed: as long must whoever does not take its lock over wait for it. */
-export const MORTAL: Settings = { lock: '8s' }
+export const MORTAL: Settings = { lock: '12s' }
 
 /** Of a release that fails users: the deployment notices nothing, as if it had failed later. */
 export const TOLERANT: Settings = {
