@@ -65,14 +65,16 @@ export async function startCluster(): Promise<Cluster> {
   }
 }
 
-/** Ends with this process, however that ends: its shell reads what this process never writes. */
+/** Ends with this process, however that ends: who reads what this process never writes ends the group then. */
 async function startProxy(socket: string, env: Record<string, string>) {
-  const script = 'kubectl proxy --unix-socket="$0" & read -r _; kill $!'
+  const script =
+    'exec 3<&0; { read -r _ <&3; kill 0; } >/dev/null & exec kubectl proxy --unix-socket="$0" </dev/null 3<&-'
   const child = Bun.spawn(['sh', '-c', script, socket], {
     env: { ...process.env, ...env },
     stdin: 'pipe',
     stdout: 'pipe',
     stderr: 'inherit',
+    detached: true,
   })
   const line = await firstLine(child.stdout)
   if (!line.startsWith('Starting to serve')) throw new Error(`kubectl proxy did not start: ${line}`)
