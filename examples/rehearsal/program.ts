@@ -87,12 +87,9 @@ export async function until<T>(
 ): Promise<T> {
   const deadline = performance.now() + within
   for (;;) {
-    const began = performance.now()
     const found = await look()
     if (found !== undefined) return found
-    const now = performance.now()
-    if (now > deadline) throw new Error(`${what}: not within ${within / 1000} s`)
-    // Where looking takes long, the machine has other things to do as well.
-    await Bun.sleep(Math.max(100, now - began))
+    if (performance.now() > deadline) throw new Error(`${what}: not within ${within / 1000} s`)
+    await Bun.sleep(100)
   }
 }

@@ -1,5 +1,6 @@
 /** One writer, and what becomes of one that was away. */
 import { expect } from 'bun:test'
+import { z } from 'zod'
 import { until, type Started } from '../../examples/rehearsal/program.ts'
 import { APP, type Workspace } from '../../examples/rehearsal/workspace.ts'
 import { exits, rehearsal, safely, since, unharmed } from './suite.ts'
@@ -8,19 +9,16 @@ const stage = rehearsal()
 
 /** Waits until a run that was started holds the lock and has applied its release. */
 async function untilDeploying(workspace: Workspace, color: string, version: string): Promise<void> {
-  const path = 'jsonpath={.metadata.annotations.deploy-scripts/version}'
+  const path = `/apis/apps/v1/namespaces/${workspace.namespace}/deployments`
   await until(`${version} in ${color}`, async () => {
-    const found = await workspace.kubectl(
-      'get',
-      'deployment',
-      `${APP}-${color}`,
-      '--ignore-not-found',
-      '-o',
-      path,
-    )
-    return found === version ? true : undefined
+    const { items } = deployments.parse(await workspace.cluster.read(path))
+    const found = items.find(({ metadata }) => metadata.name === `${APP}-${color}`)
+    return found?.metadata.annotations['deploy-scripts/version'] === version ? true : undefined
   })
 }
+
+const metadata = z.object({ name: z.string(), annotations: z.record(z.string(), z.string()) })
+const deployments = z.object({ items: z.array(z.object({ metadata })) })
 
 safely('S3: of ten deployments at once never more than one writes', async () => {
   const versions = Array.from({ length: 10 }, (_, i) => `2.0.${i}`)
