@@ -53,7 +53,10 @@ export async function startCluster(): Promise<Cluster> {
     env,
     kubectl: (...args) => run(['kubectl', ...args], { env }),
     read: async (path) => {
-      const answer = await fetch(`http://localhost${path}`, { unix: proxy.socket })
+      const answer = await fetch(`http://localhost${path}`, {
+        unix: proxy.socket,
+        signal: AbortSignal.timeout(60_000),
+      })
       if (!answer.ok) throw new Error(`GET ${path}: ${answer.status} ${await answer.text()}`)
       return await answer.json()
     },
