@@ -76,9 +76,9 @@ QUICK := tests/house.test.ts tests/makefile.test.ts tests/docs tests/examples te
     performance-load performance-verdicts redact results security-address security-alarms security-example \
     security-judges security-nginx security-refused security smoke ui-report)
 # With a cluster (the sandbox), a browser or a Prometheus of its own.
-SLOW := tests/e2e tests/monitoring tests/report tests/sandbox $(patsubst %,tests/verify/%.test.ts,browser faults page-quality secrets ui)
+SLOW := tests/e2e tests/monitoring tests/report tests/sandbox $(patsubst %,tests/verify/%.test.ts,browser faults secrets ui)
 # What measures the machine has it for itself; these are taken out of the folders above.
-ALONE := tests/e2e/gates.test.ts tests/verify/performance.test.ts
+ALONE := tests/e2e/gates.test.ts $(patsubst %,tests/verify/%.test.ts,page-quality performance)
 
 # A file for each core at a time (JOBS=3 for more), those that took longest last time first.
 # Files share what they import, which saves a fifth of the time. Where nothing is known yet, what is in tests/times.json.

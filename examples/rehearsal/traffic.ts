@@ -29,8 +29,11 @@ export interface Sample {
 export interface Traffic {
   /** All requests answered (or failed) so far. */
   samples(): Sample[]
-  /** Stops asking, waits for the answers under way. */
-  stop(): Promise<Sample[]>
+  /**
+   * Stops asking, waits for the answers under way. With a moment, not before each kind of connection was answered a
+   * request that was sent after it: on a busy machine there may be none for a while.
+   */
+  stop(after?: number): Promise<Sample[]>
 }
 
 /** Starts asking `URL/version`, and waits for the first answers on each kind of connection. */
@@ -51,17 +54,20 @@ export async function startTraffic(
     return lines.slice(0, -1).map((line): Sample => JSON.parse(line))
   }
   const kinds = ['new', 'kept', ...(sockets > 0 ? ['websocket'] : [])]
-  const allAnswered = () => {
-    const answered = new Set(samples().flatMap((sample) => (failed(sample) ? [] : sample.kind)))
-    return answered.size === kinds.length || undefined
+  const allAnswered = async (after: number): Promise<void> => {
+    await until(`answers of ${url}`, () => {
+      const answered = samples().filter((sample) => sample.at > after && !failed(sample))
+      return new Set(answered.map(({ kind }) => kind)).size === kinds.length || undefined
+    })
   }
   try {
-    await until(`answers of ${url}`, allAnswered)
+    await allAnswered(0)
   } catch (error) {
     client.signal('SIGKILL')
     throw error
   }
-  const stop = async (): Promise<Sample[]> => {
+  const stop = async (after = 0): Promise<Sample[]> => {
+    await allAnswered(after)
     client.signal('SIGTERM')
     const { code, stderr } = await client.ended
     if (code !== 0) throw new Error(`the client of ${url} exited with ${code}: ${stderr}`)

@@ -28,7 +28,7 @@ safely('S5: a release that fails users alone never stays, and never comes back u
 
   const refused = exits(await workspace.deploy('2.0.0-bad'), 6)
   expect(refused.stderr).toMatch(/was rolled back automatically at .* --allow-failed-digest/s)
-  const samples = await traffic.stop()
+  const samples = await traffic.stop(moment)
   const later = since(samples, moment).filter(({ kind }) => kind === 'new')
   expect(versions(later)).toEqual(['1.0.0'])
 

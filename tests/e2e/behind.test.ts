@@ -8,7 +8,7 @@ import { until, type Finished } from '../../examples/rehearsal/program.ts'
 import type { Sample, Traffic } from '../../examples/rehearsal/traffic.ts'
 import { APP, WITNESS, type Settings, type Workspace } from '../../examples/rehearsal/workspace.ts'
 import { exits, rehearsal, safely, versions } from './suite.ts'
-import { BAD, fallsIll, MORTAL, SHORT, TOLERANT } from './way-back.ts'
+import { BAD, fallsIll, TOLERANT } from './way-back.ts'
 
 /** From the patch until nobody is served by the color that was left, in ms. */
 const LATEST = 15_000
@@ -32,7 +32,7 @@ describe('S9', () => {
   /** 1.0.0 is live in blue. */
   async function oneRelease(settings: Settings = {}): Promise<Workspace> {
     const patches = { painted: [UNHURRIED] }
-    const workspace = await stage().open({ settings: { ...SHORT, ...settings }, patches }, GOOD, '2.0.0')
+    const workspace = await stage().open({ settings, patches }, GOOD, '2.0.0')
     await stage().images.push('2.0.0-bad', BAD)
     await workspace.bring(GOOD)
     return workspace
@@ -72,7 +72,7 @@ describe('S9', () => {
   })
 
   safely('a repair that goes back leaves nobody behind', async () => {
-    const workspace = await oneRelease(MORTAL)
+    const workspace = await oneRelease()
     const flags = ['--env', 'production', '--yes', '--version', '2.0.0']
     const run = kubectlShim(workspace).start('deploy', flags, { at: 1, on: SWITCH })
     expect((await run.ended).code).toBe(137)

@@ -134,7 +134,7 @@ safely('S1: a pod that only carries the labels of a color never gets traffic', a
   const toGreen = ['--to', 'green', '--yes', '--override', 'a test']
   expect(exits(await workspace.run('switch-traffic', toGreen), 1).stderr).toContain('stray carry')
   expect(await workspace.selector()).toEqual({ app: APP, color: 'blue' })
-  const samples = await traffic.stop()
+  const samples = await traffic.stop(moment)
   unharmed(samples)
   expect(since(samples, moment).length).toBeGreaterThan(0)
   expect(versions(samples)).toEqual(['1.0.0'])

@@ -6,7 +6,7 @@ import { describe, expect } from 'bun:test'
 import { kubectlShim, type Shim } from '../../examples/rehearsal/kubectl-shim.ts'
 import { APP, type Settings, type Workspace } from '../../examples/rehearsal/workspace.ts'
 import { exits, rehearsal, safely } from './suite.ts'
-import { namesNoOtherColor, nothingLeft, outside, SHORT, verdict } from './way-back.ts'
+import { namesNoOtherColor, nothingLeft, outside, verdict } from './way-back.ts'
 
 /** What writes to a color, or moves users. Records and leases are none of it. */
 const WRITES = ' (apply|scale|rollout restart|patch (service|deployment|hpa|horizontalpodautoscaler)) '
@@ -34,11 +34,7 @@ describe('S3', () => {
 
   /** 1.0.0 in blue, 2.0.0 live in green. */
   async function twoReleases(settings: Settings, on: string): Promise<Lane> {
-    const workspace = await stage().open(
-      { autoscaler: { min: 1, max: 4 }, settings: { ...SHORT, ...settings } },
-      '1.0.0',
-      '2.0.0',
-    )
+    const workspace = await stage().open({ autoscaler: { min: 1, max: 4 }, settings }, '1.0.0', '2.0.0')
     await workspace.bring('1.0.0')
     const shim = kubectlShim(workspace)
     exits(await shim.start('deploy', [...DEPLOY, '2.0.0'], { at: 0, on }).ended, 0)

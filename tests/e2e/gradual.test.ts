@@ -177,7 +177,7 @@ async function rollBackIn(workspace: Workspace, step: string): Promise<void> {
 }
 
 safely('S4: a gradual switch that is stopped anywhere ends on one color, and loses nobody', async () => {
-  const workspace = await live(2, { lock: '12s' })
+  const workspace = await live(2)
   const shim = kubectlShim(workspace)
   const stop = endpoints(workspace)
   const traffic = await workspace.traffic(40, 6)
@@ -194,8 +194,7 @@ safely('S4: a gradual switch that is stopped anywhere ends on one color, and los
     await oneColor(workspace, users)
   }
   const moment = Date.now()
-  await Bun.sleep(500)
-  const samples = await traffic.stop()
+  const samples = await traffic.stop(moment)
   unharmed(samples)
   expect(versions(since(samples, moment))).toEqual(['2.0.0'])
   expect((await stop()).filter((pods) => pods < 2)).toEqual([])

@@ -5,7 +5,7 @@
 import { expect } from 'bun:test'
 import { kubectlShim, type Kill, type Shim } from '../../examples/rehearsal/kubectl-shim.ts'
 import { until, type Finished } from '../../examples/rehearsal/program.ts'
-import { APP, TIMES, type Workspace } from '../../examples/rehearsal/workspace.ts'
+import { APP, type Workspace } from '../../examples/rehearsal/workspace.ts'
 import { exits, FEW, rehearsal, safely, unharmed } from './suite.ts'
 
 const stage = rehearsal()
@@ -34,8 +34,7 @@ async function killable(
     {
       replicas: 1,
       autoscaler: BOUNDS,
-      // Nothing here is never ready, and a busy kubelet takes its time to see it.
-      settings: { lock: '12s', drain: '100ms', timeouts: { ...TIMES, ready: '2m' }, ...settings },
+      settings,
     },
     '1.0.0',
     '2.0.0',

@@ -3,7 +3,7 @@ import { expect } from 'bun:test'
 import { z } from 'zod'
 import { until, type Started } from '../../examples/rehearsal/program.ts'
 import { APP, type Workspace } from '../../examples/rehearsal/workspace.ts'
-import { exits, rehearsal, safely, since, unharmed } from './suite.ts'
+import { exits, rehearsal, safely, since, unharmed, versions } from './suite.ts'
 
 const stage = rehearsal()
 
@@ -51,7 +51,7 @@ interface Paused {
 
 /** A deployment of 2.0.0 that is stopped with SIGSTOP while it waits for its pods. */
 async function pausedDeployment(): Promise<Paused> {
-  const workspace = await stage().open({ settings: { lock: '12s' } }, '1.0.0', '2.0.0', '3.0.0')
+  const workspace = await stage().open({}, '1.0.0', '2.0.0', '3.0.0')
   await workspace.bring('1.0.0')
   const held = workspace.start('deploy', ['--env', 'production', '--yes', '--version', '2.0.0'])
   await untilDeploying(workspace, 'green', '2.0.0')
@@ -69,9 +69,9 @@ safely('S3: a holder that was stopped past its expiry never switches over its su
   held.signal('SIGCONT')
   const woken = exits(await held.ended, 5)
   expect(woken.stderr).toMatch(/The lock was (taken over|not renewed)/)
-  const samples = await traffic.stop()
+  const samples = await traffic.stop(moment)
   unharmed(samples)
-  expect(since(samples, moment).every(({ version }) => version === '3.0.0')).toBe(true)
+  expect(versions(since(samples, moment))).toEqual(['3.0.0'])
   expect(await workspace.selector()).toEqual({ app: APP, color: 'green' })
   const { unfinished, lock } = await workspace.status()
   expect({ unfinished, lock }).toEqual({ unfinished: [], lock: undefined })

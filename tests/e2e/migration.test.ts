@@ -28,7 +28,6 @@ safely('S4: a migration waits until that of a run which was killed has ended', a
   const workspace = await stage().open({ replicas: 1, migration: true }, '1.0.0', '2.0.0')
   await workspace.bring('1.0.0')
   migrateBy(workspace, LONG)
-  workspace.configure({ lock: '10s' })
   const killed = workspace.start('deploy', ['--env', 'production', '--yes', '--version', '2.0.0'])
   const early = killed.ended.then(({ stderr }) => Promise.reject(new Error(stderr)))
   while ((await Promise.race([running(workspace), early])).length === 0) await Bun.sleep(50)

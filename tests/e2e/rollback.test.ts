@@ -128,7 +128,7 @@ safely('an older release that is kept is never out of reach: it is painted from 
   const moment = Date.now()
   const back = exits(await workspace.rollback('--to-version', '1.0.0'), 0)
   expect(back.stderr).toContain('1.0.0 must be started again from its record')
-  const samples = await traffic.stop()
+  const samples = await traffic.stop(moment)
   unharmed(samples)
   expect(versions(since(samples, moment))).toEqual(['3.0.0', '1.0.0'])
   const { color } = await workspace.selector()

@@ -10,7 +10,6 @@ import { exits, FEW, rehearsal, safely } from './suite.ts'
 import {
   BAD,
   fallsIll,
-  MORTAL,
   namesNoOtherColor,
   nothingLeft,
   outside,
@@ -145,7 +144,7 @@ describe('S9', () => {
     safely(
       `kill -9 after the switch, then ${by}, the old color ${ending.old}: exit ${ending.code}, users on ${ending.ends}`,
       async () => {
-        const workspace = await oneRelease(MORTAL)
+        const workspace = await oneRelease()
         const run = kubectlShim(workspace).start('deploy', DEPLOY, { at: 1, on: SWITCH })
         expect((await run.ended).code).toBe(137)
         workspace.configure()

@@ -5,13 +5,10 @@ import { until, type Finished } from '../../examples/rehearsal/program.ts'
 import { APP, TIMES, WITNESS, type Settings, type Workspace } from '../../examples/rehearsal/workspace.ts'
 import { REAL } from './suite.ts'
 
-/** Times so short that what is waited for in vain ends soon; containers of a real cluster take theirs. */
+/** What is waited for in vain ends soon; containers of a real cluster take their time. */
 export const SHORT: Settings = {
-  timeouts: { ...TIMES, ...(REAL ? { ready: '60s' } : { rollout: '20s' }) },
+  timeouts: { ...TIMES, ...(REAL ? { ready: '60s' } : { rollout: '20s', ready: '8s' }) },
 }
-
-/** For a run that is killed: as long must whoever does not take its lock over wait for it. */
-export const MORTAL: Settings = { lock: '12s' }
 
 /** Of a release that fails users: the deployment notices nothing, as if it had failed later. */
 export const TOLERANT: Settings = {
