@@ -1,10 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { CheckResult } from '../../lib/check.ts'
 import { pageQuality as schema, type PageQualitySettings } from '../../lib/settings/gates.ts'
-import { FETCHED, INSTALL } from '../../verify/browser.ts'
+import { FETCHED, findBrowser, INSTALL } from '../../verify/browser.ts'
 import { judge, median } from '../../verify/page-quality/judge.ts'
 import { leftOut, measured, type Run } from '../../verify/page-quality/runs.ts'
 import { pageQuality } from '../../verify/page-quality.ts'
@@ -290,6 +290,24 @@ describe('Lighthouse', () => {
     const results = await check(target, { path, runs: 3 })
     expect(told(results)).toEqual(['page inconclusive'])
     expect(results[0]?.seen).toMatch(seen)
+  })
+
+  test('ends once its figures are written, though Lighthouse keeps its process for 3 s more', async () => {
+    const folder = mkdtempSync(join(evidence, 'run-'))
+    const browser = await findBrowser(process.env)
+    const wanted = {
+      url: home,
+      runs: 1,
+      categories: ['seo'],
+      audits: [],
+      verification: 'v-1',
+      browser,
+      folder,
+    }
+    const program = join(import.meta.dir, '../../verify/page-quality/run.ts')
+    const run = Bun.spawn([process.execPath, program], { stdin: new Blob([JSON.stringify(wanted)]) })
+    expect(await run.exited).toBe(0)
+    expect(Date.now() - statSync(join(folder, 'runs.json')).mtimeMs).toBeLessThan(1500)
   })
 
   test('a page that never comes: inconclusive at the deadline, and the browser is ended', async () => {
