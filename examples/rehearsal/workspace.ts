@@ -6,7 +6,7 @@ import type { Cluster } from './cluster.ts'
 import type { Images } from './image.ts'
 import { writeOverlay, type Shape } from './overlay.ts'
 import { freeNodePorts } from './ports.ts'
-import { parseHistory, parseStatus, type Record, type Status, parseSelector } from './answers.ts'
+import { parseHistory, parseSelector, parseStatus, type Record, type Status } from './answers.ts'
 import { startTraffic, type Traffic } from './traffic.ts'
 import { output, ROOT, start, type Finished, type Options, type Started } from './program.ts'
 

@@ -46,13 +46,6 @@ const hostile = [
 ]
 
 describe('arguments', () => {
-  test('what a person has in ~/.bashrc is not run before a program that is given input', async () => {
-    writeFileSync(join(folder, '.bashrc'), 'echo "Welcome back"\n')
-    // As of what cron, a container or the last command of a bash -c has started.
-    const env = { HOME: folder, SHLVL: '0' }
-    expect(await sh.read(['cat'], { input: '{}', env })).toEqual({ stdout: '{}', stderr: '', exitCode: 0 })
-  })
-
   test('arrive as they are', async () => {
     const { stdout, exitCode } = await sh.read(echo(...hostile))
     expect(JSON.parse(stdout)).toEqual(hostile)
@@ -76,6 +69,13 @@ describe('arguments', () => {
 })
 
 describe('read and write', () => {
+  test('what a person has in ~/.bashrc is not run before a program that is given input', async () => {
+    writeFileSync(join(folder, '.bashrc'), 'echo "Welcome back"\n')
+    // As of what cron, a container or the last command of a bash -c has started.
+    const env = { HOME: folder, SHLVL: '0' }
+    expect(await sh.read(['cat'], { input: '{}', env })).toEqual({ stdout: '{}', stderr: '', exitCode: 0 })
+  })
+
   test('a write is printed before it runs, a read is not', async () => {
     await sh.read(['true'])
     expect(printed).toEqual([])
