@@ -136,6 +136,7 @@ describe('probes', () => {
       periodSeconds: 1,
       failureThreshold: 1,
       initialDelaySeconds: 1,
+      timeoutSeconds: 10,
     }
     await cluster.apply(pod('mortal', { image, livenessProbe, readinessProbe: READY }))
     const up = await untilPod('mortal', isReady)
