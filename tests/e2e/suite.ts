@@ -45,7 +45,7 @@ export const REAL = process.env.E2E_CLUSTER === 'real'
 /** Each test starts programs by the hundred. Where one takes over 2 ms, as in some virtual machines, that is most of it. */
 function programsStartSlowly(): boolean {
   const started = performance.now()
-  for (let count = 0; count < 20; count++) Bun.spawnSync(['/bin/true'])
+  for (let count = 0; count < 20; count++) Bun.spawnSync(['true'])
   return performance.now() - started > 40
 }
 
