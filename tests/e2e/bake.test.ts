@@ -11,8 +11,8 @@ const QUICK = { first: '6s', time: '10s', maxTime: '40s', every: '2s', probes: 2
 
 const NEW = '2.0.0'
 
-async function oneRelease(bake: Settings = {}, settings: Settings = {}): Promise<Workspace> {
-  const workspace = await stage().open({ settings })
+async function oneRelease(bake: Settings = {}): Promise<Workspace> {
+  const workspace = await stage().open()
   for (const version of ['1.0.0', NEW, '3.0.0']) await stage().images.push(version, { FAULT_REMOTE: '1' })
   exits(await workspace.deploy('1.0.0'), 0)
   workspace.configure({ bake: { ...QUICK, ...bake } })

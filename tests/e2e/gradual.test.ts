@@ -25,8 +25,8 @@ const GRADUAL: Settings = {
   drain: '100ms',
 }
 
-async function live(replicas = 2, settings: Settings = {}): Promise<Workspace> {
-  const wishes = { replicas, autoscaler: BOUNDS, settings: { ...GRADUAL, ...settings } }
+async function live(replicas = 2): Promise<Workspace> {
+  const wishes = { replicas, autoscaler: BOUNDS, settings: GRADUAL }
   const workspace = await stage().open(wishes, '1.0.0', '2.0.0')
   exits(await workspace.deploy('1.0.0'), 0)
   return workspace
@@ -177,7 +177,7 @@ async function rollBackIn(workspace: Workspace, step: string): Promise<void> {
 }
 
 safely('S4: a gradual switch that is stopped anywhere ends on one color, and loses nobody', async () => {
-  const workspace = await live(2)
+  const workspace = await live()
   const shim = kubectlShim(workspace)
   const stop = endpoints(workspace)
   const traffic = await workspace.traffic(40, 6)
