@@ -67,8 +67,7 @@ export async function startTraffic(
     throw error
   }
   const stop = async (after = 0): Promise<Sample[]> => {
-    await allAnswered(after)
-    client.signal('SIGTERM')
+    await allAnswered(after).finally(() => client.signal('SIGTERM'))
     const { code, stderr } = await client.ended
     if (code !== 0) throw new Error(`the client of ${url} exited with ${code}: ${stderr}`)
     return samples()

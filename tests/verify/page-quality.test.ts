@@ -305,7 +305,8 @@ describe('Lighthouse', () => {
       folder,
     }
     const program = join(import.meta.dir, '../../verify/page-quality/run.ts')
-    const run = Bun.spawn([process.execPath, program], { stdin: new Blob([JSON.stringify(wanted)]) })
+    const stdin = new Blob([JSON.stringify(wanted)])
+    const run = Bun.spawn([process.execPath, program], { stdin, env: { ...process.env, TMPDIR: folder } })
     expect(await run.exited).toBe(0)
     expect(Date.now() - statSync(join(folder, 'runs.json')).mtimeMs).toBeLessThan(1500)
   })
